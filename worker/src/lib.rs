@@ -1,1 +1,18 @@
+//! The worker: it listens, claims, runs read-only children and writes their output back. Everything it does to the
+//! database is a call of the SQL surface.
 
+pub mod backoff;
+pub mod checks;
+pub mod child;
+pub mod cli;
+pub mod config;
+pub mod credentials;
+pub mod db;
+pub mod dispatcher;
+pub mod events;
+pub mod runner;
+pub mod sandbox;
+pub mod signals;
+pub mod snapshot;
+pub mod systemd;
+pub mod text;

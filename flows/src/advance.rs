@@ -1,0 +1,281 @@
+//! The rules by which a run goes on. The database implements them in SQL; this is the reference
+//! that both are tested against.
+//!
+//! 1. **Settled** is completed, failed, skipped or cancelled. A settled step never changes.
+//! 2. A pending step looks at its needs ([`readiness`]). A need on a fan-out is a need on the
+//!    fan-out and on each of its children.
+//!    - join `all` (also without needs): it starts when all needs are completed or skipped.
+//!    - join `any`: when all needs have settled and at least one is completed. When none is
+//!      completed it fails, or is cancelled if none failed and one was cancelled.
+//! 3. A step that could start and whose `when` does not hold ([`crate::fields::holds`] of the
+//!    source's output; a source that is not completed holds nothing) is skipped.
+//! 4. Otherwise an agent step runs until it is settled from outside, and a code step runs at once.
+//!    A fan-out reads its list ([`crate::fields::elements`]) and completes, with one child per
+//!    element, `ID/1`, `ID/2` …, which run at once. No readable list: it fails. Its source was
+//!    skipped: it is skipped.
+//! 5. A failed step fails the run if a step with join `all` needs it, or if it is the render step.
+//!    A cancelled step cancels the run in the same cases ([`is_fatal`]); failed goes before
+//!    cancelled. A failed step that only `any` steps need, or nothing, does not fail the run.
+//! 6. A run that has failed or was cancelled cancels all its steps that have not settled.
+//! 7. A run completes when its last step settles.
+
+use std::collections::BTreeMap;
+
+use crate::fields;
+use crate::name::{field_reference, names, parent_of_child};
+use crate::plan::{Join, Kind, Plan, PlanStep, Role};
+
+names! {
+    /// The status of a step.
+    StepState, "step status",
+    /// Waits.
+    Pending = "pending",
+    /// An agent works on it.
+    Running = "running",
+    /// Has its output.
+    Completed = "completed",
+    /// Has an error.
+    Failed = "failed",
+    /// The run decided against it.
+    Skipped = "skipped",
+    /// Was ended.
+    Cancelled = "cancelled",
+}
+
+names! {
+    /// The status of a run.
+    RunState, "run status",
+    /// Goes on.
+    Running = "running",
+    /// All steps have settled and none of them was fatal.
+    Completed = "completed",
+    /// A step failed that the rest needs.
+    Failed = "failed",
+    /// It was cancelled, or a step that the rest needs was.
+    Cancelled = "cancelled",
+}
+
+impl StepState {
+    /// Whether the status is final.
+    pub const fn is_settled(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// What a pending step does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Goes on waiting.
+    Waits,
+    /// Starts, or is skipped by its `when`.
+    Starts,
+    /// Fails: none of its needs completed, and at least one failed or all were skipped.
+    Fails,
+    /// Is cancelled: none of its needs completed, none failed, at least one was cancelled.
+    Cancels,
+}
+
+/// Rule 2, for the states of everything that a step needs, children of fan-outs included.
+pub fn readiness(join: Join, needs: &[StepState]) -> Readiness {
+    use StepState::{Cancelled, Completed, Failed, Skipped};
+    match join {
+        Join::All if needs.iter().all(|need| matches!(need, Completed | Skipped)) => {
+            Readiness::Starts
+        }
+        Join::All => Readiness::Waits,
+        Join::Any if needs.is_empty() => Readiness::Starts,
+        Join::Any if !needs.iter().all(|need| need.is_settled()) => Readiness::Waits,
+        Join::Any if needs.contains(&Completed) => Readiness::Starts,
+        Join::Any if !needs.contains(&Failed) && needs.contains(&Cancelled) => Readiness::Cancels,
+        Join::Any => Readiness::Fails,
+    }
+}
+
+/// Rule 5: whether the failure or the cancelling of step `id` (a child of a fan-out included) ends
+/// the run.
+pub fn is_fatal(plan: &Plan, id: &str) -> bool {
+    let id = parent_of_child(id).unwrap_or(id);
+    let needed =
+        |step: &PlanStep| step.join == Join::All && step.needs.iter().any(|need| need == id);
+    plan.steps
+        .iter()
+        .any(|step| needed(step) || step.id == id && step.role == Role::Render)
+}
+
+/// A run in memory. `code_output` says what a code step puts out; a fold and a report may put out
+/// anything, joined findings must be JSON.
+pub struct Run<'p> {
+    plan: &'p Plan,
+    code_output: Box<dyn Fn(&PlanStep) -> String + 'p>,
+    /// Status and output of every step that has a row.
+    rows: BTreeMap<String, (StepState, String)>,
+    state: RunState,
+    started: Vec<String>,
+}
+
+impl<'p> Run<'p> {
+    /// Launches the plan: the first wave runs when this returns.
+    pub fn launch(plan: &'p Plan, code_output: impl Fn(&PlanStep) -> String + 'p) -> Self {
+        let pending = |step: &PlanStep| (step.id.clone(), (StepState::Pending, String::new()));
+        let mut run = Self {
+            plan,
+            code_output: Box::new(code_output),
+            rows: plan.steps.iter().map(pending).collect(),
+            state: RunState::Running,
+            started: Vec::new(),
+        };
+        run.advance();
+        run
+    }
+
+    /// The run's status.
+    pub fn state(&self) -> RunState {
+        self.state
+    }
+
+    /// The status of a step, `None` when it has no row.
+    pub fn step(&self, id: &str) -> Option<StepState> {
+        self.rows.get(id).map(|(state, _)| *state)
+    }
+
+    /// All rows, by id.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, StepState)> {
+        self.rows
+            .iter()
+            .map(|(id, (state, _))| (id.as_str(), *state))
+    }
+
+    /// The agent steps that run, by id.
+    pub fn running(&self) -> Vec<&str> {
+        self.steps()
+            .filter(|(_, state)| *state == StepState::Running)
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Every step that was started, in order, agents and code alike.
+    pub fn started(&self) -> &[String] {
+        &self.started
+    }
+
+    /// Settles a running step and advances. A step that does not run stays as it is (rule 1).
+    pub fn settle(&mut self, id: &str, state: StepState, output: &str) {
+        if self.step(id) == Some(StepState::Running) && state.is_settled() {
+            self.rows.insert(id.to_owned(), (state, output.to_owned()));
+            self.advance();
+        }
+    }
+
+    /// Cancels the run; one that has ended stays as it is.
+    pub fn cancel(&mut self) {
+        if self.state == RunState::Running {
+            self.end(RunState::Cancelled);
+        }
+    }
+
+    fn advance(&mut self) {
+        while self.state == RunState::Running {
+            if let Some(state) = self.fatal() {
+                self.end(state);
+            } else if !self.move_one() {
+                if self.rows.values().all(|(state, _)| state.is_settled()) {
+                    self.state = RunState::Completed;
+                }
+                return;
+            }
+        }
+    }
+
+    fn fatal(&self) -> Option<RunState> {
+        let any = |wanted: StepState| {
+            self.steps()
+                .any(|(id, state)| state == wanted && is_fatal(self.plan, id))
+        };
+        if any(StepState::Failed) {
+            Some(RunState::Failed)
+        } else {
+            any(StepState::Cancelled).then_some(RunState::Cancelled)
+        }
+    }
+
+    fn end(&mut self, state: RunState) {
+        self.state = state;
+        for (state, _) in self
+            .rows
+            .values_mut()
+            .filter(|(state, _)| !state.is_settled())
+        {
+            *state = StepState::Cancelled;
+        }
+    }
+
+    /// Moves the first pending step that can move; false when none can.
+    fn move_one(&mut self) -> bool {
+        let plan = self.plan;
+        for step in &plan.steps {
+            if self.step(&step.id) != Some(StepState::Pending) {
+                continue;
+            }
+            let needs: Vec<StepState> = step
+                .needs
+                .iter()
+                .flat_map(|need| self.with_children(need))
+                .collect();
+            match readiness(step.join, &needs) {
+                Readiness::Waits => continue,
+                Readiness::Starts => self.start(step),
+                Readiness::Fails => self.set(&step.id, StepState::Failed, String::new()),
+                Readiness::Cancels => self.set(&step.id, StepState::Cancelled, String::new()),
+            }
+            return true;
+        }
+        false
+    }
+
+    fn with_children(&self, id: &str) -> Vec<StepState> {
+        let own = |row: &str| row == id || parent_of_child(row) == Some(id);
+        self.steps()
+            .filter(|(row, _)| own(row))
+            .map(|(_, state)| state)
+            .collect()
+    }
+
+    fn set(&mut self, id: &str, state: StepState, output: String) {
+        self.rows.insert(id.to_owned(), (state, output));
+    }
+
+    fn start(&mut self, step: &PlanStep) {
+        if let Some((source, field)) = step.when.as_deref().and_then(field_reference) {
+            let (state, output) = &self.rows[source];
+            if *state != StepState::Completed || !fields::holds(output, field) {
+                return self.set(&step.id, StepState::Skipped, String::new());
+            }
+        }
+        self.started.push(step.id.clone());
+        match (step.kind, step.foreach.as_deref().and_then(field_reference)) {
+            (Kind::Agent, _) => self.set(&step.id, StepState::Running, String::new()),
+            (Kind::Code, Some((source, field))) => self.fan_out(step, source, field),
+            (Kind::Code, None) => {
+                let output = (self.code_output)(step);
+                self.set(&step.id, StepState::Completed, output);
+            }
+        }
+    }
+
+    fn fan_out(&mut self, step: &PlanStep, source: &str, field: &str) {
+        let (state, output) = &self.rows[source];
+        let state = match (*state, fields::elements(output, field)) {
+            (StepState::Skipped, _) => StepState::Skipped,
+            (StepState::Completed, Some(list)) => {
+                for child in 1..=list.len() {
+                    let id = format!("{}/{child}", step.id);
+                    self.set(&id, StepState::Running, String::new());
+                    self.started.push(id);
+                }
+                StepState::Completed
+            }
+            _ => StepState::Failed,
+        };
+        self.set(&step.id, state, String::new());
+    }
+}

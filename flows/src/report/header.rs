@@ -1,0 +1,170 @@
+//! What a report begins with.
+
+use std::fmt::Write as _;
+
+use super::data::{ReportRun, ReportStep};
+use super::format::{code, duration, inline, moment, number, plural};
+use super::parts::Parts;
+use crate::plan::Kind;
+
+/// Title, notice, question and facts.
+pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
+    put!(
+        out,
+        "# {}: run {}\n",
+        inline(&run.flow_name, 80),
+        run.run_id
+    );
+    if let Some(notice) = notice(run) {
+        put!(out, "**{notice}**\n");
+    }
+    for line in run.question.trim().lines() {
+        put!(out, "{}", format!("> {}", line.trim_end()).trim_end());
+    }
+    put!(out, "");
+    let fast = if run.fast { ", fast" } else { "" };
+    put!(
+        out,
+        "- **Flow**: {}, band {}{fast}",
+        inline(&run.flow_name, 80),
+        inline(&run.band, 20)
+    );
+    put!(out, "- **Model**: {}", inline(&run.model, 200));
+    put!(out, "- **Project**: {}", project(run));
+    let by = inline(&run.launched_by, 100);
+    put!(out, "- **Launched**: {} by {by}", moment(&run.created_at));
+    if let Some(ended) = &run.ended_at {
+        let took = duration(run.wall_seconds);
+        let took = if took.is_empty() {
+            took
+        } else {
+            format!(", after {took}")
+        };
+        put!(out, "- **Ended**: {}{took}", moment(ended));
+    }
+    let (read, written) = (number(run.input_tokens), number(run.output_tokens));
+    put!(out, "- **Tokens**: {read} read, {written} written");
+    put!(out, "- **Steps**: {}", counts(parts));
+    if !parts.missing.is_empty() {
+        let missing: Vec<String> = parts.missing.iter().map(|step| lost(step)).collect();
+        put!(out, "- **Missing**: {}", missing.join("; "));
+    }
+    citations(out, run, parts);
+    for note in &run.snapshot_notes {
+        put!(out, "- **Snapshot**: {}", inline(note, 500));
+    }
+}
+
+/// What has to be said before anything else of a run that did not complete.
+fn notice(run: &ReportRun) -> Option<String> {
+    let why = run
+        .error
+        .as_deref()
+        .map(|error| format!(": {}", inline(error, 500)));
+    let why = why.unwrap_or_default();
+    let partial = "This report is partial: nothing in it is a validated answer.";
+    match run.status.as_str() {
+        "completed" => None,
+        "running" => Some(format!("This run has not ended yet. {partial}")),
+        status => Some(format!(
+            "This run {}{why}. {partial}",
+            match status {
+                "failed" => "failed",
+                "cancelled" => "was cancelled",
+                _ => "did not complete",
+            }
+        )),
+    }
+}
+
+fn project(run: &ReportRun) -> String {
+    let Some(project) = &run.project else {
+        return "none, no files were read".to_owned();
+    };
+    let mut text = inline(project, 200);
+    if let Some(commit) = &run.commit {
+        text.push_str(&format!(" at commit {}", code(&short(commit))));
+    }
+    if let Some(digest) = &run.tree_digest {
+        text.push_str(&format!(", files {}", code(&short(digest))));
+    }
+    text
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
+fn counts(parts: &Parts) -> String {
+    let agents = parts.roster.iter().filter(|step| step.kind == Kind::Agent);
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for step in agents {
+        match counts.iter_mut().find(|(status, _)| *status == step.status) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((&step.status, 1)),
+        }
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(status, count)| format!("{} {status}", plural(*count, "agent")))
+        .collect();
+    if counts.is_empty() {
+        "no agents".to_owned()
+    } else {
+        counts.join(", ")
+    }
+}
+
+/// `structure` (Structure) failed: why.
+pub(super) fn lost(step: &ReportStep) -> String {
+    let why = step
+        .error
+        .as_deref()
+        .map(|error| format!(": {}", inline(error, 300)));
+    let (label, status) = (inline(&step.label, 120), inline(&step.status, 20));
+    format!(
+        "{} ({label}) {status}{}",
+        code(&step.step_id),
+        why.unwrap_or_default()
+    )
+}
+
+fn citations(out: &mut String, run: &ReportRun, parts: &Parts) {
+    match (run.citations_total, run.citations_broken) {
+        (0, 0) => put!(out, "- **Citations**: none checked"),
+        (total, 0) => put!(
+            out,
+            "- **Citations**: {} checked, none broken",
+            number(total)
+        ),
+        (total, broken) => {
+            put!(
+                out,
+                "- **Citations**: {} checked, **{} broken**",
+                number(total),
+                number(broken)
+            );
+        }
+    }
+    const MOST: usize = 20;
+    for (step, broken) in parts.broken.iter().take(MOST) {
+        let why = broken
+            .why
+            .as_deref()
+            .map(|why| format!(", {}", inline(why, 200)));
+        let why = why.unwrap_or_default();
+        put!(
+            out,
+            "    - {} in {}{why}",
+            code(&broken.cited),
+            code(&step.step_id)
+        );
+    }
+    if parts.broken.len() > MOST {
+        put!(
+            out,
+            "    - and {} more, marked where they stand",
+            parts.broken.len() - MOST
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! The report as Markdown.
+
+use std::fmt::Write as _;
+
+use super::data::{ReportData, ReportRun, ReportStep};
+use super::format::{cell, code, duration, inline, number};
+use super::header::{header, lost};
+use super::nest::nest;
+use super::parts::{Parts, Section, Validation, literal, parts};
+use crate::plan::{Kind, Role};
+use crate::text::quotable;
+
+/// Renders the report of a run in any status. Works in time linear in the outputs' length and never
+/// panics on what models wrote.
+pub fn markdown(data: &ReportData) -> String {
+    let parts = parts(data);
+    let size: usize = parts.answer.iter().map(|section| section.text.len()).sum();
+    let mut out = String::with_capacity(size + size / 16 + 8192);
+    header(&mut out, &data.run, &parts);
+    validation(&mut out, &data.run, &parts);
+    answer(&mut out, &parts);
+    deferred(&mut out, &parts);
+    roster(&mut out, &data.run, &parts);
+    next(&mut out, &data.run, &parts);
+    out
+}
+
+fn validation(out: &mut String, run: &ReportRun, parts: &Parts) {
+    put!(out, "\n## Validation\n");
+    let validators = parts
+        .roster
+        .iter()
+        .filter(|step| step.role == Role::Validator);
+    let silent: Vec<&ReportStep> = validators
+        .copied()
+        .filter(|step| step.said().is_none())
+        .collect();
+    for step in &silent {
+        let state = match step.status.as_str() {
+            "pending" | "running" => "has not ended yet".to_owned(),
+            "failed" | "cancelled" => lost(step),
+            _ => "said nothing".to_owned(),
+        };
+        put!(
+            out,
+            "The validator {state}. What follows has not been challenged.\n"
+        );
+    }
+    if silent.is_empty() && parts.validations.is_empty() {
+        let why = if run
+            .plan
+            .steps
+            .iter()
+            .any(|step| step.role == Role::Validator)
+        {
+            "No validator ran"
+        } else {
+            "This flow has no validator"
+        };
+        put!(out, "{why}: what follows has not been challenged.\n");
+    }
+    for one in &parts.validations {
+        judgement(out, one, parts.validations.len() > 1);
+    }
+    trim_end(out);
+}
+
+fn judgement(out: &mut String, one: &Validation, several: bool) {
+    if several {
+        put!(
+            out,
+            "### {} ({})\n",
+            inline(&one.step.label, 120),
+            code(&one.step.step_id)
+        );
+    }
+    if !one.step.completed() {
+        put!(
+            out,
+            "**Incomplete**: this validator {}.\n",
+            inline(&one.step.status, 20)
+        );
+    }
+    let judgement = &one.judgement;
+    match (judgement.confidence, &judgement.because) {
+        (Some(level), Some(because)) => {
+            put!(out, "**Confidence: {level}** ({})\n", inline(because, 4000))
+        }
+        (Some(level), None) => put!(out, "**Confidence: {level}**\n"),
+        (None, _) => put!(out, "**Confidence: not stated**\n"),
+    }
+    let level = if several { "####" } else { "###" };
+    if let Some(verdict) = &judgement.verdict {
+        put!(out, "{level} Verdict\n");
+        block(out, verdict, level.len() + 1);
+    }
+    if let Some(open) = &judgement.open {
+        put!(out, "{level} Remains open\n");
+        block(out, open, level.len() + 1);
+    }
+    if !judgement.rest.trim().is_empty() {
+        put!(out, "{level} What was attacked\n");
+        block(out, &judgement.rest, level.len() + 1);
+    }
+}
+
+/// Output of a model with its headings at `top` and below, and a blank line behind it.
+fn block(out: &mut String, text: &str, top: usize) {
+    out.push_str(nest(text.trim_matches('\n').trim_end(), top).trim_end());
+    out.push_str("\n\n");
+}
+
+fn answer(out: &mut String, parts: &Parts) {
+    let title = if parts.complete {
+        "Answer"
+    } else {
+        "Produced before the end, not an answer"
+    };
+    put!(out, "\n## {title}\n");
+    if parts.answer.is_empty() {
+        put!(out, "No step has put anything out.\n");
+    }
+    let alone = parts.answer.len() == 1 && parts.answer[0].step.role == Role::Synthesizer;
+    for section in &parts.answer {
+        let incomplete = match section.step.completed() {
+            true => String::new(),
+            false => format!(", incomplete: {}", inline(&section.step.status, 20)),
+        };
+        if alone {
+            block(out, &section.text, 3);
+            continue;
+        }
+        put!(out, "### {}\n", title_of(section.step, &incomplete));
+        block(out, &section.text, 4);
+    }
+    trim_end(out);
+}
+
+/// `Structure (`structure`, structural-analyst)`.
+fn title_of(step: &ReportStep, suffix: &str) -> String {
+    let persona = step
+        .persona
+        .as_deref()
+        .map(|persona| format!(", {}", inline(persona, 80)));
+    let label = inline(&step.label, 120);
+    format!(
+        "{label} ({}{}{suffix})",
+        code(&step.step_id),
+        persona.unwrap_or_default()
+    )
+}
+
+fn deferred(out: &mut String, parts: &Parts) {
+    if parts.deferred.is_empty() {
+        return;
+    }
+    put!(out, "\n## Deferred (YAGNI)\n");
+    let first = &parts.deferred[0].step.step_id;
+    let several = parts
+        .deferred
+        .iter()
+        .any(|section| section.step.step_id != *first);
+    for Section { step, text } in &parts.deferred {
+        if several {
+            put!(out, "### {}\n", title_of(step, ""));
+        }
+        block(out, text, if several { 4 } else { 3 });
+    }
+    trim_end(out);
+}
+
+fn roster(out: &mut String, run: &ReportRun, parts: &Parts) {
+    put!(out, "\n## Roster\n");
+    put!(
+        out,
+        "| Step | What | Persona | Status | Attempts | Time | Tokens |"
+    );
+    put!(out, "|---|---|---|---|---:|---:|---:|");
+    for step in &parts.roster {
+        let persona = step.persona.as_deref().map_or("code".to_owned(), cell);
+        let agent = step.kind == Kind::Agent;
+        let attempts = if agent {
+            step.attempts.to_string()
+        } else {
+            String::new()
+        };
+        let tokens = if agent {
+            number(step.tokens)
+        } else {
+            String::new()
+        };
+        let (id, label, status) = (cell(&step.step_id), cell(&step.label), cell(&step.status));
+        let time = duration(step.seconds);
+        put!(
+            out,
+            "| {id} | {label} | {persona} | {status} | {attempts} | {time} | {tokens} |"
+        );
+    }
+    if !parts.missing.is_empty() {
+        put!(out, "");
+        for step in &parts.missing {
+            put!(out, "- {}", lost(step));
+        }
+    }
+    if !parts.elsewhere.is_empty() {
+        put!(out, "\nFull outputs that are not shown above:\n\n```sql");
+        for step in &parts.elsewhere {
+            put!(
+                out,
+                "SELECT flow_step_output({}, {});",
+                run.run_id,
+                literal(&step.step_id)
+            );
+        }
+        put!(out, "```");
+    }
+}
+
+fn next(out: &mut String, run: &ReportRun, parts: &Parts) {
+    put!(out, "\n## Next\n");
+    let (text, call) = match (&parts.next, run.status.as_str()) {
+        (Some(next), _) => (
+            format!(
+                "{} would sensibly follow, with this report as a provided document:",
+                code(&next.flow)
+            ),
+            next.call.clone(),
+        ),
+        (None, "running") => (
+            "To follow the run:".to_owned(),
+            format!("SELECT * FROM flow_status({});", run.run_id),
+        ),
+        (None, "completed") => ("To ask on:".to_owned(), again(run)),
+        (None, _) => ("To launch it again:".to_owned(), again(run)),
+    };
+    let (call, fence) = quotable(&call);
+    put!(out, "{text}\n\n{fence}sql\n{call}\n{fence}");
+}
+
+/// The call that launches the same again.
+fn again(run: &ReportRun) -> String {
+    let (flow, question) = (literal(&run.flow_name), literal(&run.question));
+    let mut call = format!("SELECT flow_launch({flow}, {question}");
+    if let Some(project) = &run.project {
+        call.push_str(&format!(", project => {}", literal(project)));
+    }
+    call.push_str(&format!(", band => {}", literal(&run.band)));
+    if run.fast {
+        call.push_str(", fast => true");
+    }
+    call.push_str(");");
+    call
+}
+
+/// Leaves exactly one line end.
+fn trim_end(out: &mut String) {
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+}

@@ -1,0 +1,229 @@
+//! Text as it came: control characters, cuts, and the fences of Markdown.
+
+use std::borrow::Cow;
+
+/// Removes control characters but `\n` and `\t`; everything else stays byte for byte.
+///
+/// What is left cannot hold U+0001, which marks the places in prompts.
+pub fn strip_controls(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
+
+/// Removes U+0001 only.
+pub fn strip_marks(text: &str) -> Cow<'_, str> {
+    if text.contains('\u{1}') {
+        Cow::Owned(text.replace('\u{1}', ""))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// One line without control characters, at most `max` characters, with `…` where it was cut.
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    let mut count = 0;
+    let mut blank = false;
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() {
+            blank = !line.is_empty();
+            continue;
+        }
+        if count + usize::from(blank) >= max {
+            line.push('…');
+            break;
+        }
+        if blank {
+            line.push(' ');
+            count += 1;
+            blank = false;
+        }
+        line.push(c);
+        count += 1;
+    }
+    line
+}
+
+/// The longest beginning of at most `max` bytes that ends at a character boundary.
+pub fn cut_at_char(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// The longest beginning of at most `max` bytes that ends after a line.
+///
+/// Where that would give up more than half of what fits (one huge line), it ends at a character
+/// boundary instead.
+pub fn cut_at_line(text: &str, max: usize) -> &str {
+    let cut = cut_at_char(text, max);
+    if cut.len() == text.len() {
+        return cut;
+    }
+    match cut.rfind('\n') {
+        Some(end) if end + 1 >= cut.len() / 2 => &cut[..=end],
+        _ => cut,
+    }
+}
+
+/// What a line is with regard to fenced code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// Opens a fence; holds its info string, trimmed.
+    Opens(&'a str),
+    /// Stands inside a fence.
+    Inside,
+    /// Closes a fence.
+    Closes,
+    /// Ordinary text.
+    Outside,
+}
+
+/// Follows fenced code through the lines of a text, as CommonMark has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fences {
+    open: Option<(u8, usize)>,
+}
+
+impl Fences {
+    /// Takes the next line, with or without its line end.
+    pub fn line<'a>(&mut self, line: &'a str) -> Line<'a> {
+        let Some((mark, length, rest)) = fence(line) else {
+            return if self.open.is_some() {
+                Line::Inside
+            } else {
+                Line::Outside
+            };
+        };
+        match self.open {
+            Some((open, least)) => {
+                if mark == open && length >= least && rest.trim().is_empty() {
+                    self.open = None;
+                    Line::Closes
+                } else {
+                    Line::Inside
+                }
+            }
+            None if mark == b'`' && rest.contains('`') => Line::Outside,
+            None => {
+                self.open = Some((mark, length));
+                Line::Opens(rest.trim())
+            }
+        }
+    }
+
+    /// The line that closes what is open.
+    pub fn closing(&self) -> Option<String> {
+        self.open
+            .map(|(mark, length)| char::from(mark).to_string().repeat(length))
+    }
+}
+
+/// Mark, length and rest of a line that begins with at least three back-ticks or tildes.
+fn fence(line: &str) -> Option<(u8, usize, &str)> {
+    let text = line.trim_start_matches(' ');
+    let mark = *text.as_bytes().first()?;
+    if line.len() - text.len() > 3 || !matches!(mark, b'`' | b'~') {
+        return None;
+    }
+    let length = text.bytes().take_while(|byte| *byte == mark).count();
+    (length >= 3).then(|| (mark, length, &text[length..]))
+}
+
+/// Longest run of back-ticks at a line's beginning that [`quotable`] leaves there.
+const LONGEST_RUN: usize = 15;
+
+/// Makes a text ready to stand in a fence and says which fence no line of it can close.
+///
+/// Lines that begin with absurdly many back-ticks are indented, so the fence stays short.
+pub fn quotable(text: &str) -> (Cow<'_, str>, String) {
+    let run = |line: &str| {
+        let start = line.trim_start_matches([' ', '\t']);
+        start.bytes().take_while(|byte| *byte == b'`').count()
+    };
+    let longest = text.split('\n').map(run).max().unwrap_or(0);
+    let fence = "`".repeat(longest.clamp(2, LONGEST_RUN) + 1);
+    if longest <= LONGEST_RUN {
+        return (Cow::Borrowed(text), fence);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.split_inclusive('\n') {
+        if run(line) > LONGEST_RUN {
+            out.push_str("    ");
+        }
+        out.push_str(line);
+    }
+    (Cow::Owned(out), fence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_go_and_everything_else_stays() {
+        assert_eq!(
+            strip_controls("a\u{0}\u{1}b\r\n\tc\u{1b}[0m\u{9f}é👩‍👩‍👧"),
+            "ab\n\tc[0mé👩‍👩‍👧"
+        );
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(one_line("  a\n\n b\tc \u{1b}", 80), "a b c");
+        assert_eq!(one_line("abcdef", 3), "abc…");
+        assert_eq!(one_line("abc", 3), "abc");
+    }
+
+    #[test]
+    fn cuts_respect_lines_and_characters() {
+        assert_eq!(cut_at_line("one\ntwo\nthree", 9), "one\ntwo\n");
+        assert_eq!(cut_at_line("one\ntwo", 7), "one\ntwo");
+        assert_eq!(cut_at_line("é".repeat(10).as_str(), 5), "éé");
+        assert_eq!(cut_at_line("a\nbbbbbbbbbbbbbbbbbbbb", 12), "a\nbbbbbbbbbb");
+        assert_eq!(cut_at_line("anything", 0), "");
+    }
+
+    #[test]
+    fn fences_open_and_close_as_markdown_has_it() {
+        let text = [
+            "````rust", "```", "~~~", "````", "``` a`b", "    ```", "~~~ x`y", "~~",
+        ];
+        let mut fences = Fences::default();
+        let lines: Vec<Line> = text.iter().map(|line| fences.line(line)).collect();
+        use Line::{Closes, Inside, Opens, Outside};
+        let wanted = [
+            Opens("rust"),
+            Inside,
+            Inside,
+            Closes,
+            Outside,
+            Outside,
+            Opens("x`y"),
+            Inside,
+        ];
+        assert_eq!(lines, wanted);
+        assert_eq!(fences.closing().as_deref(), Some("~~~"));
+    }
+
+    #[test]
+    fn no_quoted_line_can_close_its_fence() {
+        for text in [
+            "plain",
+            "```\n````\n",
+            &format!("x\n {}\n", "`".repeat(1000)),
+        ] {
+            let (body, fence) = quotable(text);
+            assert!(fence.len() <= LONGEST_RUN + 1);
+            let mut fences = Fences::default();
+            assert!(matches!(fences.line(&fence), Line::Opens("")));
+            assert!(body.lines().all(|line| fences.line(line) == Line::Inside));
+        }
+    }
+}

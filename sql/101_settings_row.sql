@@ -1,0 +1,25 @@
+-- The identity of this very database: the cluster's system identifier and the database's oid.
+create function conductor._home() returns text
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select c.system_identifier::text || '/' || d.oid::text
+    from pg_catalog.pg_control_system() c, pg_catalog.pg_database d
+    where d.datname = pg_catalog.current_database()
+$$;
+
+-- A restore COPYs the dumped row while CREATE EXTENSION has already made one: the newer row replaces it.
+create function conductor._settings_replace() returns trigger
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    delete from conductor.settings;
+    return new;
+end
+$$;
+
+create trigger settings_replace before insert on settings
+    for each row execute function conductor._settings_replace();
+
+insert into conductor.settings (home) values (conductor._home());

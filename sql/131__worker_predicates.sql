@@ -1,0 +1,18 @@
+-- Whether a worker has been heard of within two leases.
+create function conductor._is_live(p_worker conductor.workers) returns boolean
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select p_worker.seen_at > clock_timestamp() - 2 * s.lease from conductor.settings s
+$$;
+
+-- Whether a worker serves a root (null: no project) and a model (null: any). A root is served by itself or a folder above.
+create function conductor._serves(p_worker conductor.workers, p_root text, p_model text) returns boolean
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select (p_root is null or exists (
+                select from unnest(p_worker.roots) a (root)
+                where a.root = '/' or p_root = a.root or starts_with(p_root, rtrim(a.root, '/') || '/')))
+       and (p_model is null or cardinality(p_worker.models) = 0 or p_model = any (p_worker.models))
+$$;

@@ -1,0 +1,28 @@
+-- Makes one chat and one pending task for each of the given agent steps. A step dispatched before keeps its chat and
+-- names its former task as parent.
+create function conductor._dispatch(p_run bigint, p_steps text[]) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    with chat as (
+        insert into conductor.chats (run_id, step_id)
+        select p_run, s.step_id from conductor.flow_steps s
+        where s.run_id = p_run and s.step_id = any (p_steps) and s.kind = 'agent'
+        order by s.position, length(s.step_id), s.step_id
+        on conflict (run_id, step_id) do update set step_id = excluded.step_id
+        returning id, step_id
+    ), task as (
+        insert into conductor.tasks (run_id, chat_id, parent_task_id, input, model)
+        select p_run, c.id, s.task_id, x.body, r.model
+        from chat c
+        join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
+        join conductor.texts x on x.hash = s.prompt_hash
+        join conductor.flow_runs r on r.id = p_run
+        order by c.id
+        returning id, chat_id
+    )
+    update conductor.flow_steps s
+    set task_id = t.id, chat_id = t.chat_id, output = null, error = null
+    from task t join chat c on c.id = t.chat_id
+    where s.run_id = p_run and s.step_id = c.step_id
+$$;

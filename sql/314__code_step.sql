@@ -1,0 +1,39 @@
+-- Runs a code step that is due and settles it. An error of its own fails the step; what another transaction or the
+-- machine caused (retryable, cancelled, out of resources) is raised, and nothing is changed.
+-- Returns the report when the step rendered one.
+create function conductor._code_step(p_run bigint, p_step text, p_role text) returns text
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_started timestamptz := clock_timestamp();
+    v_output  text := '';
+    v_report  text;
+    v_error   text;
+    v_detail  text;
+begin
+    begin
+        case p_role
+            when 'fold' then
+                v_output := conductor._fold(conductor._upstream(p_run, array(
+                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)));
+            when 'fan_out' then
+                v_output := conductor._step_fan_out(p_run, p_step);
+            when 'render' then
+                v_report := conductor._report_markdown(conductor._report_data(p_run, 'completed'));
+        end case;
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+            raise;
+        when others then
+            get stacked diagnostics v_detail = pg_exception_detail;
+            v_error := concat_ws(': ', sqlerrm, nullif(v_detail, ''));
+    end;
+    update conductor.flow_steps s
+    set status = case when v_error is null then 'completed' else 'failed' end,
+        output = case when v_error is null then v_output end,
+        error = v_error, started_at = v_started, ended_at = clock_timestamp()
+    where s.run_id = p_run and s.step_id = p_step;
+    return v_report;
+end
+$$;

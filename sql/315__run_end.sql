@@ -1,0 +1,39 @@
+-- Ends a run that is not completed: cancels what is under way, keeps what was produced, and says why.
+-- The caller holds the run's lock. Tasks that somebody else has locked settle by themselves.
+create function conductor._run_end(p_run bigint, p_status text, p_error text, p_budget_spent boolean default false)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_last text;
+begin
+    update conductor.flow_runs r
+    set status = p_status, error = p_error, ended_at = clock_timestamp(), updated_at = clock_timestamp(),
+        version = r.version + 1
+    where r.id = p_run;
+
+    update conductor.tasks t
+    set state = case when p_budget_spent and t.state = 'pending' then 'blocked' else 'cancelled' end
+    where t.id in (
+        select u.id from conductor.tasks u
+        where u.run_id = p_run and u.state in ('pending', 'running')
+        order by u.id for update skip locked);
+
+    update conductor.flow_steps s
+    set status = 'cancelled', ended_at = clock_timestamp()
+    where s.run_id = p_run and s.status in ('pending', 'running')
+      and not exists (select from conductor.tasks t where t.id = s.task_id and t.state in ('pending', 'running'));
+
+    update conductor.flow_runs r
+    set report = conductor._report_markdown(conductor._report_data(p_run, p_status))
+    where r.id = p_run;
+
+    select s.step_id into v_last from conductor.flow_steps s
+    where s.run_id = p_run order by s.ended_at desc nulls last, s.position desc limit 1;
+    perform conductor._frame(p_run, 'flow_run_step_updated', jsonb_build_object(
+        'run_id', p_run, 'step_id', v_last, 'status',
+        (select s.status from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_last),
+        'run_status', p_status));
+end
+$$;

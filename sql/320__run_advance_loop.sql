@@ -1,0 +1,119 @@
+-- Advances a run after one of its steps has settled (or, with no step, starts whatever is due): counts down what waits
+-- for it, dispatches agents, runs code steps in the same transaction, and ends the run when nothing is left.
+-- Only _run_advance() calls it, which keeps the updates made here from entering it again.
+-- The rules are those of flows/src/advance.rs, where their properties are tested.
+create function conductor._run_advance_loop(p_run bigint, p_step text) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_settled text[] := array_remove(array[p_step], null);
+    v_ready   text[];
+    v_step    record;
+    v_bad     record;
+    v_budget  boolean;
+    v_report  text;
+begin
+    -- Updating the run, not only locking it, makes a second finisher above READ COMMITTED fail with 40001 rather than
+    -- read old statuses and lose the wave.
+    update conductor.flow_runs r
+    set version = r.version + 1, updated_at = clock_timestamp()
+    where r.id = p_run and r.status = 'running'
+    returning coalesce(r.total_tokens >= r.token_budget, false) into v_budget;
+    if not found then
+        return;
+    end if;
+    -- A spent budget stops agents; what is left for the database itself is still done.
+    if v_budget and exists (
+        select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running')
+           and (s.kind = 'agent' or s.role = 'fan_out'))
+    then
+        perform conductor._run_end(p_run, 'failed', 'the token budget of the run is spent', true);
+        return;
+    end if;
+
+    if p_step is null then
+        select array_agg(s.step_id order by s.position, length(s.step_id), s.step_id) into v_ready
+        from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
+        where s.run_id = p_run and s.status = 'pending' and s.waiting = 0
+          and (t.id is null or t.state in ('completed', 'failed', 'blocked', 'cancelled'));
+    end if;
+
+    loop
+        if cardinality(v_settled) > 0 then
+            -- A settled step that failed and that something cannot do without ends the run.
+            select s.step_id, s.status, s.error into v_bad
+            from conductor.flow_steps s
+            where s.run_id = p_run and s.step_id = any (v_settled) and s.status in ('failed', 'cancelled')
+              and exists (
+                  select from conductor.flow_edges e
+                  join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
+                  where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending')
+            order by s.status = 'failed' desc, s.position limit 1;
+            exit when found;
+
+            with due as (
+                select e.step_id, count(*)::integer as n from conductor.flow_edges e
+                where e.run_id = p_run and e.need = any (v_settled) group by e.step_id
+            ), counted as (
+                update conductor.flow_steps s set waiting = s.waiting - due.n
+                from due where s.run_id = p_run and s.step_id = due.step_id
+                returning s.step_id, s.waiting, s.status, s.position
+            )
+            select array_agg(c.step_id order by c.position, length(c.step_id), c.step_id) into v_ready
+            from counted c where c.waiting = 0 and c.status = 'pending';
+        end if;
+        v_settled := '{}';
+        exit when v_ready is null;
+
+        -- A step that joins any of its needs cannot go without one that completed.
+        select s.step_id, case when bool_or(n.status = 'failed') then 'failed' else 'cancelled' end as status,
+               string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as error
+        into v_bad
+        from conductor.flow_steps s
+        join conductor.flow_edges e on e.run_id = p_run and e.step_id = s.step_id
+        join conductor.flow_steps n on n.run_id = p_run and n.step_id = e.need
+        where s.run_id = p_run and s.step_id = any (v_ready) and s.join_rule = 'any'
+        group by s.step_id having not bool_or(n.status = 'completed') limit 1;
+        exit when found;
+
+        perform conductor._dispatch(p_run, array(
+            select s.step_id from conductor.flow_steps s
+            where s.run_id = p_run and s.step_id = any (v_ready) and s.kind = 'agent' and s.when_field is null));
+
+        for v_step in
+            select s.step_id, s.kind, s.role, s.when_field, o.output as source
+            from conductor.flow_steps s
+            left join conductor.flow_steps o
+                on o.run_id = p_run and o.step_id = split_part(s.when_field, '.', 1)
+            where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
+            order by s.position
+        loop
+            if v_step.when_field is not null
+                and not conductor._truthy(conductor._output_field(v_step.source, split_part(v_step.when_field, '.', 2)))
+            then
+                update conductor.flow_steps s set status = 'skipped', ended_at = clock_timestamp()
+                where s.run_id = p_run and s.step_id = v_step.step_id;
+                v_settled := v_settled || v_step.step_id;
+            elsif v_step.kind = 'agent' then
+                perform conductor._dispatch(p_run, array[v_step.step_id]);
+            else
+                v_report := coalesce(conductor._code_step(p_run, v_step.step_id, v_step.role), v_report);
+                v_settled := v_settled || v_step.step_id;
+            end if;
+        end loop;
+        v_ready := null;
+        exit when cardinality(v_settled) = 0;
+    end loop;
+
+    if v_bad.step_id is not null then
+        perform conductor._run_end(p_run, v_bad.status,
+            case when v_bad.status = 'failed' then format('step %s failed: %s', v_bad.step_id, v_bad.error)
+                 else format('step %s was cancelled', v_bad.step_id) end);
+    elsif not exists (
+        select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running'))
+    then
+        perform conductor._run_complete(p_run, v_report);
+    end if;
+end
+$$;

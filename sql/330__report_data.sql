@@ -1,0 +1,35 @@
+-- What a report is made from: {run, steps} as flows::report reads it. A run about to end is described as ended.
+create function conductor._report_data(p_run bigint, p_status text default null) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select jsonb_build_object(
+        'run', jsonb_build_object(
+            'run_id', r.id, 'flow_name', r.flow_name, 'band', r.band, 'fast', r.fast,
+            'status', coalesce(p_status, r.status), 'model', r.model, 'question', r.input ->> 'question',
+            'project', r.project_name, 'commit', r.commit, 'tree_digest', r.tree_digest,
+            'snapshot_notes', r.snapshot_notes, 'launched_by', r.launched_by,
+            'created_at', conductor._timestamp(r.created_at),
+            'ended_at', conductor._timestamp(case when p_status is null then r.ended_at else clock_timestamp() end),
+            'wall_seconds', extract(epoch from case when p_status is null then coalesce(r.ended_at, clock_timestamp())
+                                                    else clock_timestamp() end - r.created_at),
+            'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
+            'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
+        'steps', c.steps)
+    from conductor.flow_runs r
+    cross join lateral (
+        select coalesce(sum(s.citations_total), 0) as total, coalesce(sum(s.citations_broken), 0) as broken,
+               jsonb_agg(jsonb_build_object(
+                   'step_id', s.step_id, 'label', s.label, 'kind', s.kind, 'role', s.role, 'persona', s.persona,
+                   'prefix', s.prefix,
+                   'status', case when s.role = 'render' and p_status = 'completed' then 'completed' else s.status end,
+                   'attempts', coalesce(t.attempt, 0),
+                   'seconds', extract(epoch from s.ended_at - s.started_at), 'tokens', s.total_tokens,
+                   -- The fold repeats what its inputs say.
+                   'output', case when s.role <> 'fold' then s.output end,
+                   'error', s.error, 'citations', s.citations)
+                   order by s.position, length(s.step_id), s.step_id) as steps
+        from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
+        where s.run_id = r.id) c
+    where r.id = p_run
+$$;

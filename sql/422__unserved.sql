@@ -1,0 +1,35 @@
+-- Why no worker can take a run's tasks now, in words for a person; null when one can.
+create function conductor._unserved(p_run bigint) returns text
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run  record;
+    v_live integer;
+    v_why  text;
+begin
+    select r.project_name, r.project_root, r.model into v_run from conductor.flow_runs r where r.id = p_run;
+    if (select s.home from conductor.settings s) <> conductor._home() then
+        return 'this database is a copy: flow_resume() lets it dispatch';
+    end if;
+    select count(*) into v_live from conductor.workers w where conductor._is_live(w);
+    if v_live = 0 then
+        return 'no worker is alive: start one with conductor worker';
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_live(w) and w.healthy) then
+        select string_agg(distinct coalesce(c.value ->> 'detail', c.value ->> 'name'), '; ') into v_why
+        from conductor.workers w, jsonb_path_query(w.self_check, '$.checks[*] ? (@.ok == false)') c (value)
+        where conductor._is_live(w);
+        return 'no worker is fit to run: ' || coalesce(v_why, 'see self_check in conductor.workers');
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_live(w) and w.healthy
+                   and conductor._serves(w, v_run.project_root, v_run.model)) then
+        if exists (select from conductor.workers w where conductor._is_live(w) and w.healthy
+                   and conductor._serves(w, v_run.project_root, null)) then
+            return format('no live worker serves model %s', v_run.model);
+        end if;
+        return format('no live worker serves root %s (its --allow-root list)', v_run.project_root);
+    end if;
+    return null;
+end
+$$;

@@ -1,0 +1,47 @@
+-- Announces a worker, or what has changed of it: {worker_id, extension_version, system_identifier, lease_seconds,
+-- settings}. A new process of a known name means that the former one is gone: its tasks are dispatched again at once.
+-- Raises 55000 when the versions of worker and extension do not agree (major and minor).
+create function conductor.worker_register(
+    name text, host text, pid integer, version text, slots integer, roots text[], models text[], self_check jsonb
+) returns jsonb
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'conductor');
+    v_former  integer;
+    v_id      bigint;
+begin
+    if regexp_replace(worker_register.version, '^(\d+\.\d+)\..*$', '\1')
+        is distinct from regexp_replace(v_version, '^(\d+\.\d+)\..*$', '\1')
+    then
+        raise exception using errcode = '55000',
+            message = 'the worker and the extension are of different versions',
+            detail = format('worker: %s, extension: %s', worker_register.version, v_version),
+            hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
+    end if;
+    select w.pid into v_former from conductor.workers w
+    where w.host = worker_register.host and w.name = worker_register.name for update;
+
+    insert into conductor.workers as w (name, host, pid, version, slots, roots, models, self_check, healthy)
+    values (worker_register.name, worker_register.host, worker_register.pid, worker_register.version,
+            worker_register.slots, coalesce(worker_register.roots, '{}'), coalesce(worker_register.models, '{}'),
+            coalesce(worker_register.self_check, '{}'), coalesce((worker_register.self_check ->> 'ok')::boolean, true))
+    on conflict on constraint workers_host_name_key do update
+    set pid = excluded.pid, version = excluded.version, slots = excluded.slots, roots = excluded.roots,
+        models = excluded.models, self_check = excluded.self_check, healthy = excluded.healthy,
+        started_at = case when w.pid = excluded.pid then w.started_at else clock_timestamp() end,
+        seen_at = clock_timestamp()
+    returning w.id into v_id;
+
+    if v_former is distinct from worker_register.pid then
+        perform conductor._rescue(v_id);
+    end if;
+    return (
+        select jsonb_build_object(
+            'worker_id', v_id, 'extension_version', v_version,
+            'system_identifier', split_part(conductor._home(), '/', 1),
+            'lease_seconds', extract(epoch from s.lease), 'settings', conductor._limits())
+        from conductor.settings s);
+end
+$$;

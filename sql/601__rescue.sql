@@ -1,0 +1,41 @@
+-- Takes back the tasks of running runs whose lease has run out, or all that a worker holds whose process is gone.
+-- They are dispatched again, unless too many workers have died with one: then it fails. Returns how many it took.
+create function conductor._rescue(p_worker bigint default null) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run   bigint;
+    v_count integer := 0;
+    v_taken integer;
+begin
+    -- After a restart every worker first gets the time of a lease to find its way back.
+    if p_worker is null and pg_postmaster_start_time() > clock_timestamp() - (select s.lease from conductor.settings s) then
+        return 0;
+    end if;
+    for v_run in
+        select t.run_id from conductor.tasks t
+        where t.state = 'running'
+          and case when p_worker is null then t.lease_expires_at < clock_timestamp() else t.worker_id = p_worker end
+        group by t.run_id order by t.run_id
+    loop
+        perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
+        continue when not found;
+        update conductor.tasks t
+        set state = case when t.deaths + 1 >= (r.limits ->> 'max_deaths')::integer then 'failed' else 'pending' end,
+            deaths = t.deaths + 1, lease = null, worker_id = null,
+            error = case when t.deaths + 1 >= (r.limits ->> 'max_deaths')::integer
+                         then format('%s workers were lost while they ran this step', t.deaths + 1)
+                         else 'the worker was lost' end
+        from conductor.flow_runs r
+        where r.id = v_run and t.id in (
+            select u.id from conductor.tasks u
+            where u.run_id = v_run and u.state = 'running'
+              and case when p_worker is null then u.lease_expires_at < clock_timestamp() else u.worker_id = p_worker end
+            order by u.id for update skip locked);
+        get diagnostics v_taken = row_count;
+        v_count := v_count + v_taken;
+    end loop;
+    return v_count;
+end
+$$;

@@ -1,0 +1,87 @@
+-- Hands a worker up to slots pending tasks that it serves, each with a fresh lease, one per run in turn, within the
+-- limits of conductor.settings. No rows: nothing to do now. Raises P0002 for a worker that is not registered.
+create function conductor.task_claim(worker bigint, slots integer)
+    returns table (task_id bigint, run_id bigint, step_id text, lease uuid, attempt integer, agent text, model text,
+                   mode_id text, system_prompt text, prompt text, chat_id bigint, project text, root text, input jsonb,
+                   deadline_at timestamptz, snapshot jsonb, limits jsonb)
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_worker   conductor.workers;
+    v_settings conductor.settings;
+    v_last     bigint;
+    v_free     integer;
+    v_cursor   bigint;
+    v_run      bigint;
+    v_task     bigint;
+    v_taken    bigint[] := '{}';
+    v_before   integer;
+    v_wrapped  boolean;
+begin
+    select * into v_worker from conductor.workers w where w.id = task_claim.worker;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
+    end if;
+    select * into strict v_settings from conductor.settings;
+    perform conductor._require_home();
+    if not v_worker.healthy or task_claim.slots < 1 then
+        return;
+    end if;
+    -- An idle system is only read: nothing is locked, and no transaction id is taken.
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()) then
+        perform conductor._rescue();
+    end if;
+    if not exists (select from conductor.tasks t where t.state = 'pending') then
+        return;
+    end if;
+
+    -- The short lock: claims at once cannot overrun the limits.
+    select d.last_run_id into v_last from conductor.dispatch d for update;
+    v_free := least(task_claim.slots, v_settings.max_running
+        - (select count(*)::integer from conductor.tasks t where t.state = 'running'));
+
+    -- Rounds over the runs that have pending tasks, one probe of an index for each, one task from each in a round.
+    while cardinality(v_taken) < v_free loop
+        v_before := cardinality(v_taken);
+        v_cursor := v_last;
+        v_wrapped := false;
+        while cardinality(v_taken) < v_free loop
+            select t.run_id into v_run from conductor.tasks t
+            where t.state = 'pending' and t.run_id > v_cursor order by t.run_id limit 1;
+            if not found then
+                exit when v_wrapped;
+                v_wrapped := true;
+                v_cursor := 0;
+                continue;
+            end if;
+            exit when v_wrapped and v_run > v_last;
+            v_cursor := v_run;
+            v_task := conductor._claim_one(v_run, v_worker, v_settings);
+            if v_task is not null then
+                v_taken := v_taken || v_task;
+                v_last := v_run;
+            end if;
+        end loop;
+        exit when cardinality(v_taken) = v_before;
+    end loop;
+    if v_taken = '{}' then
+        return;
+    end if;
+    update conductor.dispatch d set last_run_id = v_last;
+
+    return query
+    select t.id, t.run_id, s.step_id, t.lease, t.attempt, t.agent, t.model, t.mode_id,
+           (select x.body from conductor.texts x where x.hash = s.persona_hash), conductor._task_prompt(t.id), t.chat_id,
+           r.project_name, r.project_root, r.input, t.deadline_at,
+           case when r.tree_digest is not null then
+               jsonb_build_object('commit', r.commit, 'tree_digest', r.tree_digest, 'host', r.snapshot_host) end,
+           r.limits
+    from unnest(v_taken) with ordinality k (id, n)
+    join conductor.tasks t on t.id = k.id
+    join conductor.flow_runs r on r.id = t.run_id
+    join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+    order by k.n;
+end
+$$;

@@ -1,0 +1,44 @@
+-- Claims the next task of a run for a worker that serves it; null when there is none for it now. A run that another
+-- transaction holds is passed over: its commit rings the doorbell.
+create function conductor._claim_one(p_run bigint, p_worker conductor.workers, p_settings conductor.settings)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run  record;
+    v_task bigint;
+begin
+    select r.status, r.project_root, r.model, r.snapshot_host, r.limits into v_run
+    from conductor.flow_runs r where r.id = p_run for no key update skip locked;
+    if not found or v_run.status <> 'running' or not conductor._serves(p_worker, v_run.project_root, v_run.model) then
+        return null;
+    end if;
+    -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.
+    if v_run.snapshot_host <> p_worker.host and exists (
+        select from conductor.workers w
+        where w.host = v_run.snapshot_host and w.healthy and conductor._is_live(w)
+          and conductor._serves(w, v_run.project_root, v_run.model))
+    then
+        return null;
+    end if;
+    if (select count(*) from conductor.tasks t where t.run_id = p_run and t.state = 'running')
+        >= p_settings.max_running_per_run
+    then
+        return null;
+    end if;
+    select t.id into v_task from conductor.tasks t
+    where t.run_id = p_run and t.state = 'pending' and t.available_at <= clock_timestamp()
+    order by t.id limit 1 for update skip locked;
+    if v_task is null then
+        return null;
+    end if;
+    update conductor.tasks t
+    set state = 'running', attempt = t.attempt + 1, lease = gen_random_uuid(), session_id = gen_random_uuid(),
+        lease_expires_at = clock_timestamp() + p_settings.lease,
+        deadline_at = clock_timestamp() + make_interval(secs => (v_run.limits ->> 'step_timeout_s')::double precision),
+        worker_id = p_worker.id, started_at = coalesce(t.started_at, clock_timestamp())
+    where t.id = v_task;
+    return v_task;
+end
+$$;

@@ -1,0 +1,30 @@
+-- Renews the leases of a worker, and says which children to end: 'cancel' (the run or task was cancelled) or 'lost'
+-- (somebody else has the task). A lease that nobody took renews whatever the time.
+create function conductor.task_heartbeat(worker bigint, leases uuid[])
+    returns table (lease uuid, verdict text)
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    perform conductor._require_home();
+    update conductor.workers w set seen_at = clock_timestamp() where w.id = task_heartbeat.worker;
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()
+               and t.lease <> all (coalesce(task_heartbeat.leases, '{}'))) then
+        perform conductor._rescue();
+    end if;
+    -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
+    update conductor.tasks t
+    set lease_expires_at = clock_timestamp() + s.lease
+    from conductor.settings s
+    where t.id in (
+        select u.id from conductor.tasks u
+        where u.worker_id = task_heartbeat.worker and u.state = 'running' and u.lease = any (task_heartbeat.leases)
+        order by u.id for update skip locked);
+    return query
+    select l.lease, case when t.state = 'cancelled' or r.status = 'cancelled' then 'cancel' else 'lost' end
+    from unnest(task_heartbeat.leases) l (lease)
+    left join conductor.tasks t on t.worker_id = task_heartbeat.worker and t.lease = l.lease
+    left join conductor.flow_runs r on r.id = t.run_id
+    where t.id is null or t.state <> 'running' or r.status <> 'running';
+end
+$$;

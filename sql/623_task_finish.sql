@@ -1,0 +1,76 @@
+-- Ends an attempt: stores the full output, counts its tokens and settles or re-dispatches the task, all in one
+-- transaction with what follows from it. state is completed, failed or cancelled; a failure that is retryable is tried
+-- again until max_attempts. Returns the task's new state. A finish repeated with the same lease changes nothing.
+-- Raises QC001 on a stale lease, 22023 for another state; 40001 and 40P01 are to be retried.
+create function conductor.task_finish(
+    task bigint, lease uuid, state text, output text default null, error text default null, usage jsonb default null,
+    citations jsonb default null, retryable boolean default false
+) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run    bigint;
+    v_limits jsonb;
+    v_task   record;
+    v_state  text := task_finish.state;
+    v_error  text := task_finish.error;
+    v_input  bigint := greatest(coalesce((task_finish.usage ->> 'input_tokens')::bigint, 0), 0);
+    v_output bigint := greatest(coalesce((task_finish.usage ->> 'output_tokens')::bigint, 0), 0);
+begin
+    if v_state is null or v_state not in ('completed', 'failed', 'cancelled') then
+        raise exception using errcode = '22023', message = 'not a state that an attempt can end in',
+            detail = format('state: %s', coalesce(v_state, 'null')), hint = 'completed, failed or cancelled';
+    end if;
+    select t.run_id into v_run from conductor.tasks t where t.id = task_finish.task and t.lease = task_finish.lease;
+    if not found then
+        perform conductor._stale_lease(task_finish.task);
+    end if;
+    select r.limits into v_limits from conductor.flow_runs r where r.id = v_run for no key update;
+    select t.state, t.attempt, t.deaths, t.lease into v_task
+    from conductor.tasks t where t.id = task_finish.task for update;
+    if v_task.lease is distinct from task_finish.lease then
+        perform conductor._stale_lease(task_finish.task);
+    elsif v_task.state <> 'running' then
+        return v_task.state;
+    end if;
+
+    if v_state = 'completed' and coalesce(task_finish.output, '') !~ '\S' then
+        v_state := 'failed';
+        v_error := 'the reply was empty';
+    elsif v_state = 'completed' and octet_length(task_finish.output) > (v_limits ->> 'max_output_bytes')::bigint then
+        v_state := 'failed';
+        v_error := format('the output is too large: %s bytes, max_output_bytes: %s',
+            octet_length(task_finish.output), v_limits ->> 'max_output_bytes');
+    end if;
+    if v_state = 'failed' and (task_finish.retryable or v_error = 'the reply was empty')
+        and v_task.attempt - v_task.deaths < (v_limits ->> 'max_attempts')::integer
+    then
+        v_state := 'pending';
+    end if;
+
+    update conductor.flow_runs r
+    set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
+        total_tokens = r.total_tokens + v_input + v_output
+    where r.id = v_run and v_input + v_output > 0;
+    update conductor.flow_steps s
+    set output = case when v_state = 'pending' then s.output else task_finish.output end,
+        citations = task_finish.citations,
+        citations_total = coalesce((task_finish.citations ->> 'total')::integer, 0),
+        citations_broken = coalesce(jsonb_array_length(task_finish.citations -> 'broken'), 0),
+        input_tokens = s.input_tokens + v_input, output_tokens = s.output_tokens + v_output,
+        total_tokens = s.total_tokens + v_input + v_output
+    where s.run_id = v_run and s.task_id = task_finish.task;
+    update conductor.tasks t
+    set state = v_state, error = case when v_state <> 'completed' then v_error end,
+        output_summary = left(btrim(task_finish.output), 500), cost_tokens = t.cost_tokens + v_input + v_output,
+        lease = case when v_state = 'pending' then null else t.lease end,
+        worker_id = case when v_state = 'pending' then null else t.worker_id end,
+        available_at = case when v_state = 'pending' then clock_timestamp() + (
+            -- Doubles with each attempt, with jitter, so that what failed together is not tried again together.
+            select s.retry_backoff * power(2, greatest(v_task.attempt - v_task.deaths - 1, 0)) * (0.5 + random())
+            from conductor.settings s) else t.available_at end
+    where t.id = task_finish.task;
+    return v_state;
+end
+$$;

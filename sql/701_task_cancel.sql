@@ -1,0 +1,19 @@
+-- Cancels one task; its run goes on without it where it can. Returns the task's state; one that has ended is left as it
+-- is. Raises P0002 for a task that the caller may not see.
+create function conductor.task_cancel(task bigint) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run   bigint;
+    v_state text;
+begin
+    select t.run_id into v_run from conductor.tasks t where t.id = task_cancel.task;
+    perform conductor._require_run(v_run);
+    perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
+    update conductor.tasks t set state = 'cancelled'
+    where t.id = task_cancel.task and t.state in ('pending', 'running');
+    select t.state into v_state from conductor.tasks t where t.id = task_cancel.task;
+    return v_state;
+end
+$$;

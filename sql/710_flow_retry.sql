@@ -1,0 +1,45 @@
+-- Runs again what a failed or cancelled run did not complete; completed steps are kept, and a larger token budget may be
+-- given. Returns the run. Raises P0002 for a run that the caller may not see, 55000 for one that is not failed or
+-- cancelled, and 22023 for a budget that is already spent.
+create function conductor.flow_retry(run bigint, token_budget bigint default null) returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run record;
+begin
+    perform conductor._require_run(flow_retry.run);
+    select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
+    from conductor.flow_runs r where r.id = flow_retry.run for no key update;
+    if v_run.status not in ('failed', 'cancelled') then
+        raise exception using errcode = '55000',
+            message = 'only a failed or cancelled run can be retried',
+            detail = format('run: %s, status: %s', flow_retry.run, v_run.status),
+            hint = 'flow_launch() starts a new run';
+    elsif v_run.budget <= v_run.total_tokens then
+        raise exception using errcode = '22023',
+            message = 'the token budget of the run is spent',
+            detail = format('token_budget: %s, spent: %s', v_run.budget, v_run.total_tokens),
+            hint = format('SELECT flow_retry(%s, token_budget => …) with more', flow_retry.run);
+    end if;
+    update conductor.flow_runs r
+    set status = 'running', error = null, report = null, ended_at = null, version = r.version + 1,
+        token_budget = v_run.budget, limits = conductor._limits(), updated_at = clock_timestamp()
+    where r.id = flow_retry.run;
+    -- What failed and is needed by nothing that is still to come stays as it is.
+    update conductor.flow_steps s
+    set status = 'pending', error = null, output = null, started_at = null, ended_at = null
+    where s.run_id = flow_retry.run and s.status in ('failed', 'cancelled')
+      and (not exists (select from conductor.flow_edges e where e.run_id = s.run_id and e.need = s.step_id)
+           or exists (select from conductor.flow_edges e
+                      join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
+                      where e.run_id = s.run_id and e.need = s.step_id and d.status not in ('completed', 'skipped')));
+    update conductor.flow_steps s set waiting = (
+        select count(*) from conductor.flow_edges e
+        join conductor.flow_steps n on n.run_id = e.run_id and n.step_id = e.need
+        where e.run_id = s.run_id and e.step_id = s.step_id and n.status in ('pending', 'running'))
+    where s.run_id = flow_retry.run and s.status = 'pending';
+    perform conductor._run_advance(flow_retry.run, null);
+    return flow_retry.run;
+end
+$$;

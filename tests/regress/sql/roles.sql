@@ -1,0 +1,50 @@
+-- Who may do what.
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+set search_path = conductor, public;
+set client_min_messages = error;
+drop extension if exists conductor;
+create extension conductor;
+create role conductor_regress_a;
+create role conductor_regress_b;
+create role conductor_regress_w;
+create role conductor_regress_o;
+create role conductor_regress_none;
+select grant_launcher('conductor_regress_a'), grant_launcher('conductor_regress_b'), grant_worker('conductor_regress_w'),
+       grant_operator('conductor_regress_o');
+select grant_launcher('conductor_regress_nobody');
+set role conductor_regress_o;
+select project_register('regress', '/srv/regress') is not null as registered;
+select project_grant('regress', 'conductor_regress_a');
+select project_grant('regress', 'conductor_regress_nobody');
+select project_grant('regres', 'conductor_regress_a');
+set role conductor_regress_a;
+select flow_launch('research', 'Mine?', project => 'regress') as mine \gset
+select launched_by from flow_runs where id = :mine;
+select project_register('x', '/x');
+select flow_resume();
+select count(*) from task_claim(1, 1);
+set role conductor_regress_b;
+select flow_launch('research', 'Mine?', project => 'regress');
+select count(*) as runs, (select count(*) from flow_steps where run_id = :mine) as steps,
+       (select count(*) from tasks where run_id = :mine) as tasks, (select count(*) from frames where run_id = :mine) as frames,
+       (select count(*) from messages where run_id = :mine) as messages, (select count(*) from flow_history()) as history
+from flow_runs where id = :mine;
+select flow_report(:mine);
+select flow_cancel(:mine);
+select * from flow_frames(:mine);
+select count(*) from texts;
+set role conductor_regress_w;
+select count(*) from flow_runs;
+select flow_launch('research', 'q');
+select worker_register('w', 'h', 1, '0.1.0', 1, '{/}', '{}', '{"ok": true}') is not null as registered;
+set role conductor_regress_none;
+select conductor.flow_catalog();
+set role conductor_regress_a;
+select count(*) > 0 as sees_own_messages from messages where run_id = :mine;
+select role, status from chat_messages((select min(chat_id) from flow_steps where run_id = :mine));
+select flow_cancel(:mine);
+reset role;
+select invariant from flow_check();
+drop owned by conductor_regress_a, conductor_regress_b, conductor_regress_w, conductor_regress_o;
+drop role conductor_regress_a, conductor_regress_b, conductor_regress_w, conductor_regress_o, conductor_regress_none;

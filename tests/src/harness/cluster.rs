@@ -1,0 +1,305 @@
+//! A private PostgreSQL server for this test program, stopped when the program ends, however it ends:
+//! what a killed program leaves behind is removed by the next one.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, NoTls};
+
+use super::{processes, tools};
+
+const PREFIX: &str = "conductor-e2e-";
+
+/// A server with its own data folder, socket folder and port.
+pub struct Cluster {
+    folder: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    postmaster: Mutex<Option<Child>>,
+    databases: AtomicU32,
+    /// Held as long as this program lives; says that the folder is not left over.
+    _owner: File,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+/// Ends the server when the program exits. A static is never dropped.
+extern "C" fn at_exit() {
+    if let Some(cluster) = CLUSTER.get() {
+        cluster.stop();
+        let _ = std::fs::remove_dir_all(&cluster.folder);
+    }
+}
+
+impl Cluster {
+    /// The server of this test program; started by whoever asks first.
+    pub fn shared() -> &'static Self {
+        CLUSTER.get_or_init(|| {
+            sweep(&std::env::temp_dir());
+            let cluster = Self::create().unwrap_or_else(|error| panic!("no server: {error}"));
+            // SAFETY: the handler is a plain function that lives as long as the program.
+            unsafe { libc::atexit(at_exit) };
+            cluster.start();
+            cluster
+        })
+    }
+
+    /// A folder that this test program may use, removed when it ends.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn create() -> io::Result<Self> {
+        let programs = tools::postgres_programs().map_err(io::Error::other)?;
+        let (folder, owner) = claim_folder(&std::env::temp_dir())?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let cluster = Self {
+            folder,
+            programs,
+            port,
+            postmaster: Mutex::default(),
+            databases: AtomicU32::new(0),
+            _owner: owner,
+        };
+        let (data, socket) = (cluster.folder.join("data"), cluster.folder.join("socket"));
+        for folder in [&data, &socket] {
+            std::fs::create_dir(folder)?;
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
+            if let Some((user, group)) = server_user() {
+                std::os::unix::fs::chown(folder, Some(user), Some(group))?;
+            }
+        }
+        let out = cluster
+            .program("initdb")
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .args(["--no-sync", "--no-instructions", "--pgdata"])
+            .arg(&data)
+            .output()?;
+        if out.status.success() {
+            return Ok(cluster);
+        }
+        Err(io::Error::other(
+            String::from_utf8_lossy(&out.stderr).into_owned(),
+        ))
+    }
+
+    /// A program of the server, as the user that it may run as. A backtrace in the environment would
+    /// reach clients in DETAIL.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command
+            .current_dir(&self.folder)
+            .env_remove("RUST_BACKTRACE")
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null());
+        if let Some((user, group)) = server_user() {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// Starts the server, again if it was stopped, and waits until it answers.
+    pub fn start(&self) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("server.log"))
+            .expect("the server's log can be written");
+        let errors = log.try_clone().expect("a file can be cloned");
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(self.folder.join("data"));
+        command.arg("-k").arg(self.folder.join("socket"));
+        for setting in [
+            &format!("port={}", self.port),
+            "listen_addresses=127.0.0.1",
+            "fsync=off",
+            "full_page_writes=off",
+            "max_connections=60",
+            "shared_buffers=64MB",
+            "log_line_prefix=%m [%p] %d ",
+            "timezone=UTC",
+        ] {
+            command.arg("-c").arg(setting);
+        }
+        let child = command
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .expect("the server can be started");
+        *self.lock() = Some(child);
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.answers() {
+            assert!(
+                Instant::now() < end,
+                "the server does not answer: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Stops the server as `pg_ctl stop -m fast` does, and waits until it has ended.
+    pub fn stop(&self) {
+        if let Some(mut child) = self.lock().take() {
+            processes::signal(child.id().cast_signed(), libc::SIGINT);
+            let end = Instant::now() + Duration::from_secs(15);
+            while matches!(child.try_wait(), Ok(None)) {
+                if Instant::now() > end {
+                    processes::signal(child.id().cast_signed(), libc::SIGQUIT);
+                    let _ = child.wait();
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.postmaster
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn answers(&self) -> bool {
+        let asked = self
+            .program("pg_isready")
+            .args([
+                "--quiet",
+                "--host=127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+            ])
+            .status();
+        asked.is_ok_and(|status| status.success())
+    }
+
+    /// The end of the server's log.
+    pub fn log(&self) -> String {
+        tail(&self.folder.join("server.log"), 4_000)
+    }
+
+    /// The address of a database, for any client.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgresql://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A new connection. Whatever comes in beside answers is dropped.
+    pub async fn connect(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(&self.url(database), NoTls).await?;
+        tokio::spawn(connection);
+        client
+            .batch_execute("set search_path = conductor, public")
+            .await?;
+        Ok(client)
+    }
+
+    /// A fresh database with the extension in it. Panics with a cure if the extension is not installed.
+    pub async fn create_database(&self) -> String {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{number}");
+        let admin = self.connect("postgres").await.expect("the server answers");
+        admin
+            .batch_execute(&format!("create database {name}"))
+            .await
+            .expect("a database can be created");
+        let client = self.connect(&name).await.expect("the database answers");
+        if let Err(error) = client.batch_execute("create extension conductor").await {
+            panic!("{error:?}: is the extension installed in this server? (make install)");
+        }
+        name
+    }
+
+    /// Drops a database, whoever is connected.
+    pub async fn drop_database(&self, name: &str) {
+        if let Ok(admin) = self.connect("postgres").await {
+            let _ = admin
+                .batch_execute(&format!("drop database if exists {name} with (force)"))
+                .await;
+        }
+    }
+}
+
+/// The end of a text file, at most so many bytes.
+pub fn tail(path: &Path, most: usize) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let from = text.len().saturating_sub(most);
+    String::from_utf8_lossy(&text[from..]).into_owned()
+}
+
+/// The user and group that the server runs as: it refuses root, so then `postgres`.
+fn server_user() -> Option<(u32, u32)> {
+    // SAFETY: geteuid(2) has no arguments and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = users
+        .lines()
+        .find(|line| line.starts_with("postgres:"))
+        .expect("run as root, the server needs the user postgres");
+    let mut numbers = line.split(':').skip(2).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(user)), Some(Ok(group))) => Some((user, group)),
+        _ => panic!("the user postgres has no numbers in /etc/passwd"),
+    }
+}
+
+/// Makes a folder that is locked before it can be seen under its name.
+fn claim_folder(parent: &Path) -> io::Result<(PathBuf, File)> {
+    let hidden = tempfile::Builder::new()
+        .prefix(".conductor-")
+        .tempdir_in(parent)?
+        .keep();
+    std::fs::set_permissions(&hidden, PermissionsExt::from_mode(0o755))?;
+    let owner = File::create(hidden.join("owner"))?;
+    owner.try_lock().map_err(io::Error::other)?;
+    let folder = parent.join(format!("{PREFIX}{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::rename(&hidden, &folder)?;
+    Ok((folder, owner))
+}
+
+/// Ends and removes what test programs left that were killed: their lock is free.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let free = |file: File| file.try_lock().is_ok();
+        if ours && File::open(folder.join("owner")).is_ok_and(free) {
+            processes::kill_all(&folder);
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removes_what_a_killed_program_left_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let (mine, _owner) = claim_folder(parent.path()).unwrap();
+        let left = parent.path().join(format!("{PREFIX}left"));
+        std::fs::create_dir(&left).unwrap();
+        std::fs::write(left.join("owner"), "").unwrap();
+        let other = parent.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        sweep(parent.path());
+        assert!(mine.exists() && other.exists());
+        assert!(!left.exists());
+    }
+}

@@ -1,0 +1,40 @@
+//! What the end-to-end tests stand on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cluster`] | a private PostgreSQL server for each test program, and databases in it |
+//! | [`fixture`] | one test's database, scripted model, worker and projects; checks at the end |
+//! | [`runs`] | launching and watching runs, in SQL |
+//! | [`worker`] | the program `conductor`: the daemon under test, and its commands |
+//! | [`processes`] | processes that belong to a folder, their memory, their end |
+//! | [`repository`] | git repositories, friendly and hostile |
+//! | [`tree`] | a folder down to content, mode and time, and what changed in it |
+//! | [`tools`] | where the programs are that the tests need |
+
+pub mod cluster;
+pub mod fixture;
+pub mod processes;
+pub mod repository;
+pub mod runs;
+pub mod tools;
+pub mod tree;
+pub mod worker;
+
+pub use cluster::Cluster;
+pub use fixture::{Conductor, Setup};
+pub use repository::Repository;
+pub use runs::Launch;
+
+/// The SQLSTATE, detail and hint of an error that came from the server.
+pub fn told(error: &tokio_postgres::Error) -> (String, String, String, String) {
+    let error = error
+        .as_db_error()
+        .unwrap_or_else(|| panic!("not an error of the server: {error}"));
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    (
+        error.code().code().to_owned(),
+        error.message().to_owned(),
+        text(error.detail()),
+        text(error.hint()),
+    )
+}

@@ -1,0 +1,116 @@
+//! Processes that belong to a folder: what runs in it or was started with it in hand.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A process, as far as a failed test must name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    pub group: i32,
+    pub command: String,
+}
+
+/// Processes whose working folder, command line or environment names this folder; not this one.
+pub fn of_folder(folder: &Path) -> Vec<Process> {
+    let needle = folder.as_os_str().as_encoded_bytes();
+    let own = std::process::id().cast_signed();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| *pid != own && names(*pid, needle))
+        .filter_map(read)
+        .collect()
+}
+
+fn names(pid: i32, needle: &[u8]) -> bool {
+    let holds = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let file = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    holds(folder.as_os_str().as_encoded_bytes())
+        || holds(&file("cmdline"))
+        || holds(&file("environ"))
+}
+
+/// None if it has ended, a zombie included.
+pub fn read(pid: i32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    Some(Process {
+        pid,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        command: String::from_utf8_lossy(&command).replace('\0', " "),
+    })
+}
+
+/// Sends a signal to one process; false if there is none.
+pub fn signal(pid: i32, signal: i32) -> bool {
+    // SAFETY: kill(2) takes two integers and touches no memory of ours.
+    pid > 0 && unsafe { libc::kill(pid, signal) } == 0
+}
+
+/// The largest resident size that a process has had so far, in bytes.
+pub fn peak_memory(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Sets the largest resident size back to the present one, so that a test measures its own part.
+pub fn reset_peak_memory(pid: i32) {
+    let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+/// Waits until no process belongs to this folder; what is left when `limit` has passed.
+pub fn wait_until_none(folder: &Path, limit: Duration) -> Vec<Process> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = of_folder(folder);
+        if left.is_empty() || Instant::now() >= end {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Kills whatever belongs to this folder.
+pub fn kill_all(folder: &Path) {
+    for process in of_folder(folder) {
+        signal(process.pid, libc::SIGKILL);
+    }
+    wait_until_none(folder, Duration::from_secs(5));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn finds_what_works_in_a_folder_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .current_dir(folder.path())
+            .spawn()
+            .unwrap();
+        let pid = child.id().cast_signed();
+        let found = of_folder(folder.path());
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].pid, pid);
+        assert!(peak_memory(pid).unwrap() > 0);
+        kill_all(folder.path());
+        child.wait().unwrap();
+        assert_eq!(of_folder(folder.path()), []);
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: one file a subcommand. People's commands are thin calls of the SQL surface.
+
+#[cfg(feature = "cli")]
+mod cancel;
+mod doctor;
+#[cfg(feature = "cli")]
+mod history;
+#[cfg(feature = "cli")]
+mod launch;
+mod model_probe;
+mod output;
+#[cfg(feature = "cli")]
+mod people;
+#[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
+mod watch;
+mod worker;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Fixed multi-agent analysis flows inside PostgreSQL: the worker, and commands for people.
+#[derive(Parser)]
+#[command(name = "conductor", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 all is well, 1 a run or a check failed, 2 bad usage or refused by the server, \
+                        130 the run was cancelled.\nLogs go to standard error, at the level that CONDUCTOR_LOG or \
+                        RUST_LOG names (info, debug, …).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Worker(worker::WorkerArgs),
+    Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "cli")]
+    Launch(launch::LaunchArgs),
+    #[cfg(feature = "cli")]
+    Watch(watch::WatchArgs),
+    #[cfg(feature = "cli")]
+    Report(report::ReportArgs),
+    #[cfg(feature = "cli")]
+    Cancel(cancel::CancelArgs),
+    #[cfg(feature = "cli")]
+    History(history::HistoryArgs),
+}
+
+/// Which server.
+#[derive(Args, Debug, Clone)]
+pub struct DatabaseArgs {
+    /// Connection string, for instance postgres://user@host/database; else the PG* variables and the password file,
+    /// as psql reads them
+    #[arg(long = "database", value_name = "URL", env = "CONDUCTOR_DATABASE_URL", hide_env_values = true)]
+    url: Option<String>,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(matches!(cli.command, Command::Worker(_)));
+    match cli.command {
+        Command::Worker(args) => worker::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        #[cfg(feature = "cli")]
+        Command::Launch(args) => people::run(args.database.url.clone(), async |client| launch::run(client, args).await),
+        #[cfg(feature = "cli")]
+        Command::Watch(args) => people::run(args.database.url.clone(), async |client| watch::run(client, args).await),
+        #[cfg(feature = "cli")]
+        Command::Report(args) => people::run(args.database.url.clone(), async |client| report::run(client, args).await),
+        #[cfg(feature = "cli")]
+        Command::Cancel(args) => people::run(args.database.url.clone(), async |client| cancel::run(client, args).await),
+        #[cfg(feature = "cli")]
+        Command::History(args) => people::run(args.database.url.clone(), async |client| history::run(client, args).await),
+    }
+}
+
+/// One readable line an event on standard error. The daemon talks by default, people's commands only of trouble.
+fn start_logging(daemon: bool) {
+    let wanted = ["CONDUCTOR_LOG", "RUST_LOG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    let default = if daemon { "info" } else { "error" };
+    let filter = EnvFilter::builder().parse_lossy(wanted.unwrap_or_else(|| default.into()));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // The journal has a clock of its own.
+    if env("JOURNAL_STREAM").is_some() {
+        lines.without_time().init();
+    } else {
+        lines.init();
+    }
+}
+
+/// An environment variable, if it is set and Unicode.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A runtime for one command.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives threads to a new process")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

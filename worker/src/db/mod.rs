@@ -1,0 +1,13 @@
+//! The server: sessions that come back when it does, typed calls, the doorbell.
+
+mod address;
+mod calls;
+mod doorbell;
+mod failure;
+mod session;
+
+pub use address::{resolve, shown};
+pub use calls::{Claim, Ended, Finish, Limits, RecordedSnapshot, Registered, Registration, Verdict};
+pub use doorbell::{Doorbell, Ring, listen};
+pub use failure::{Failure, Refusal};
+pub use session::{Db, Param, Session};

@@ -1,0 +1,184 @@
+//! A few sessions, kept and made anew when they break.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
+
+use super::failure::{Failure, Refusal};
+
+/// Longer than the limit of the socket: the server may accept and then say nothing.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// A session that nobody used for so long is closed when the next one is taken.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+
+/// A parameter with its type: statements are sent unnamed and whole, in one round trip, so that they also pass a
+/// pooler that gives each transaction another server connection.
+pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The server's address and the sessions to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    idle: Mutex<Vec<Idle>>,
+    permits: Arc<Semaphore>,
+    notices: Option<mpsc::UnboundedSender<Refusal>>,
+}
+
+struct Idle {
+    wire: Wire,
+    since: Instant,
+}
+
+struct Wire {
+    client: Client,
+    connection: JoinHandle<()>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // A call that was given up would otherwise keep the socket until the server answers.
+        self.connection.abort();
+    }
+}
+
+impl Db {
+    /// At most `sessions` connections at a time. Nothing is connected yet.
+    pub fn new(config: Config, sessions: usize) -> Self {
+        Db::with_notices(config, sessions, None)
+    }
+
+    /// As [`Db::new`]; warnings of the server are passed on instead of being logged.
+    pub fn with_notices(
+        config: Config,
+        sessions: usize,
+        notices: Option<mpsc::UnboundedSender<Refusal>>,
+    ) -> Self {
+        Db {
+            inner: Arc::new(Inner {
+                config,
+                idle: Mutex::new(Vec::new()),
+                permits: Arc::new(Semaphore::new(sessions.max(1))),
+                notices,
+            }),
+        }
+    }
+
+    /// The settings that sessions are made with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The server as a person would name it.
+    pub fn shown(&self) -> String {
+        super::shown(&self.inner.config)
+    }
+
+    /// Takes an idle session or makes one; waits while all are taken. One attempt, bounded in time.
+    pub async fn session(&self) -> Result<Session, Failure> {
+        let permit = self.inner.permits.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let wire = match self.take_idle() {
+            Some(wire) => wire,
+            None => self.connect().await?,
+        };
+        Ok(Session {
+            wire: Some(wire),
+            home: self.inner.clone(),
+            usable: true,
+            _permit: permit,
+        })
+    }
+
+    fn take_idle(&self) -> Option<Wire> {
+        let mut idle = self.inner.idle.lock().expect("no panic while idle sessions are held");
+        idle.retain(|i| i.since.elapsed() < IDLE_LIMIT && !i.wire.client.is_closed());
+        idle.pop().map(|i| i.wire)
+    }
+
+    async fn connect(&self) -> Result<Wire, Failure> {
+        let connecting = self.inner.config.connect(NoTls);
+        let (client, mut connection) = timeout(CONNECT_LIMIT, connecting)
+            .await
+            .map_err(|_| Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs())))??;
+        let notices = self.inner.notices.clone();
+        let connection = tokio::spawn(async move {
+            while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+                match (message, &notices) {
+                    (Ok(AsyncMessage::Notice(notice)), Some(notices)) => {
+                        let _ = notices.send(Refusal::from(&notice));
+                    }
+                    (Ok(AsyncMessage::Notice(notice)), None) => tracing::debug!(%notice, "the server remarks"),
+                    (Ok(_), _) => {}
+                    (Err(error), _) => {
+                        tracing::debug!(%error, "a connection to the server ended");
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Wire { client, connection })
+    }
+}
+
+/// One session, taken for a while; it goes back by itself unless a call on it was given up or broke.
+pub struct Session {
+    wire: Option<Wire>,
+    home: Arc<Inner>,
+    usable: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    /// Runs one statement and returns its rows. A call that takes longer than `limit` is cancelled on the server too
+    /// and counts as a lost connection, because nobody knows whether it took effect.
+    pub async fn rows(&mut self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failure> {
+        // Stays so when this future is dropped half-way: the answer would meet the next caller.
+        self.usable = false;
+        let client = &self.wire.as_ref().expect("present until drop").client;
+        match timeout(limit, client.query_typed(sql, params)).await {
+            Ok(Ok(rows)) => {
+                self.usable = true;
+                Ok(rows)
+            }
+            Ok(Err(error)) => {
+                let failure = Failure::from(error);
+                self.usable = !matches!(failure, Failure::Gone(_));
+                Err(failure)
+            }
+            Err(_) => {
+                let cancel = client.cancel_token();
+                tokio::spawn(async move { timeout(CONNECT_LIMIT, cancel.cancel_query(NoTls)).await });
+                Err(Failure::Gone(format!("no answer within {} s", limit.as_secs())))
+            }
+        }
+    }
+
+    /// As [`Session::rows`], for a statement that returns exactly one row.
+    pub async fn row(&mut self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Row, Failure> {
+        let mut rows = self.rows(limit, sql, params).await?;
+        match rows.pop() {
+            Some(row) if rows.is_empty() => Ok(row),
+            _ => Err(Failure::Gone("the server did not answer with one row".into())),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(wire) = self.wire.take() else { return };
+        if self.usable && !wire.client.is_closed() {
+            let mut idle = self.home.idle.lock().expect("no panic while idle sessions are held");
+            idle.push(Idle { wire, since: Instant::now() });
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What the dispatcher does when a call comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::{Id, JoinError};
+use uuid::Uuid;
+
+use super::{Dispatcher, Mode, RECHECK, Running, TIDY};
+use crate::checks::SelfCheck;
+use crate::db::{Claim, Failure, Registered, Verdict};
+use crate::runner::{self, Context, Ending, Order};
+
+/// A call that came back.
+pub enum Answer {
+    Checked(SelfCheck),
+    Registered(Result<Registered, Failure>),
+    Claimed(Result<Vec<Claim>, Failure>),
+    Beaten(Result<Vec<(Uuid, Verdict)>, Failure>),
+    /// The runs whose snapshot is gone.
+    Tidied(Result<Vec<i64>, Failure>),
+    HandedBack,
+}
+
+/// Removes the snapshots of those runs that are over, and returns these runs.
+pub async fn tidy(context: &Context, worker: i64, idle: &[i64]) -> Result<Vec<i64>, Failure> {
+    let over = context.db.runs_over(worker, idle).await?;
+    for run in &over {
+        match context.snapshots.remove(*run).await {
+            Ok(()) => tracing::debug!(run, "snapshot removed"),
+            Err(error) => tracing::warn!(run, %error, "a snapshot could not be removed"),
+        }
+    }
+    Ok(over)
+}
+
+/// The self-check of a worker that has been stopped: other hosts need not wait for it.
+pub fn stopped() -> Value {
+    json!({"ok": false, "checks": [{"name": "worker", "ok": false, "detail": "the worker was stopped"}]})
+}
+
+impl Dispatcher {
+    pub(super) fn on_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Checked(check) => self.on_checked(check),
+            Answer::Registered(result) => self.on_registered(result),
+            Answer::Claimed(result) => self.on_claimed(result),
+            Answer::Beaten(result) => self.on_beaten(result),
+            Answer::Tidied(result) => self.on_tidied(result),
+            Answer::HandedBack => self.handing_back -= 1,
+        }
+    }
+
+    fn on_checked(&mut self, mut check: SelfCheck) {
+        self.activities.check.done();
+        self.tools = check.tools.take().map(Arc::new);
+        if self.tools.is_some() {
+            if self.is_news("check", "in order") {
+                let sandbox = check.lines.iter().find(|line| line.name == "sandbox");
+                let sandbox = sandbox.map(|line| line.detail.as_str()).unwrap_or_default();
+                tracing::info!(sandbox, "self-check passed");
+            }
+        } else {
+            let reasons = check.reasons();
+            if self.is_news("check", &reasons.join("\n")) {
+                tracing::error!("no tasks are taken until this is mended (looked at every {} s):", RECHECK.as_secs());
+                for reason in reasons {
+                    tracing::error!("  {reason}");
+                }
+            }
+            self.activities.check.within(RECHECK);
+        }
+        self.check = Some(check);
+        self.activities.register.soon();
+    }
+
+    fn on_registered(&mut self, result: Result<Registered, Failure>) {
+        self.activities.register.done();
+        match result {
+            Ok(registered) => {
+                self.register_backoff.reset();
+                let message = format!("worker {} of system {}", registered.worker_id, registered.system_identifier);
+                if self.is_news("server", &message) {
+                    let (worker, extension) = (registered.worker_id, &registered.extension_version);
+                    tracing::info!(worker, extension, lease = registered.lease_seconds, "registered");
+                }
+                self.worker = Some(registered);
+                self.activities.claim.soon();
+                self.activities.beat.within(self.beat_period());
+            }
+            Err(failure) => {
+                self.complain("server", "registering", &failure);
+                self.activities.register.within(self.register_backoff.next_delay());
+            }
+        }
+    }
+
+    fn on_claimed(&mut self, result: Result<Vec<Claim>, Failure>) {
+        self.activities.claim.done();
+        match result {
+            Ok(claims) => {
+                self.said.remove("claim");
+                for claim in claims {
+                    match self.tools.clone() {
+                        Some(tools) if self.mode == Mode::Working => self.launch(claim, tools),
+                        _ => self.give_back(claim),
+                    }
+                }
+            }
+            Err(failure) => {
+                self.complain("claim", "claiming", &failure);
+                self.register_anew(&failure);
+            }
+        }
+        self.activities.claim.within(self.poll);
+    }
+
+    fn on_beaten(&mut self, result: Result<Vec<(Uuid, Verdict)>, Failure>) {
+        self.activities.beat.done();
+        match result {
+            Ok(verdicts) => {
+                self.said.remove("beat");
+                for (lease, verdict) in verdicts {
+                    self.end_child(lease, verdict);
+                }
+                self.activities.beat.within(self.beat_period());
+            }
+            Err(failure) => {
+                self.complain("beat", "renewing leases", &failure);
+                self.register_anew(&failure);
+                self.activities.beat.within((self.beat_period() / 4).max(Duration::from_millis(200)));
+            }
+        }
+    }
+
+    fn end_child(&mut self, lease: Uuid, verdict: Verdict) {
+        let Some(running) = self.running.values().find(|running| running.claim.lease == lease) else { return };
+        let order = match verdict {
+            Verdict::Cancel => Order::Cancel,
+            Verdict::Lost => Order::Drop,
+        };
+        // A first order stands: handing back is not undone by what a heartbeat finds afterwards.
+        running.orders.send_if_modified(|current| {
+            let first = *current == Order::Run;
+            if first {
+                *current = order;
+            }
+            first
+        });
+    }
+
+    fn on_tidied(&mut self, result: Result<Vec<i64>, Failure>) {
+        self.activities.tidy.done();
+        match result {
+            Ok(gone) => gone.iter().for_each(|run| {
+                self.held.remove(run);
+            }),
+            Err(failure) => tracing::debug!(%failure, "snapshots are looked at later"),
+        }
+        self.activities.tidy.within(TIDY);
+    }
+
+    pub(super) fn on_ended(&mut self, ended: Result<(Id, Ending), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(Running { claim, .. }) = self.running.remove(&id) else { return };
+        match ended {
+            Ok((_, Ending { doubt: true })) => self.activities.check.soon(),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(run = claim.run_id, step = %claim.step_id, %error, "an attempt broke off");
+                self.give_back(claim);
+            }
+        }
+        self.activities.claim.soon();
+        self.activities.tidy.within(TIDY / 60);
+    }
+
+    fn give_back(&mut self, claim: Claim) {
+        self.handing_back += 1;
+        let context = self.context.clone();
+        self.calls.spawn(async move {
+            let handed = runner::hand_back(&context.db, &claim).await;
+            tracing::info!(run = claim.run_id, step = %claim.step_id, handed, "handed back");
+            Answer::HandedBack
+        });
+    }
+
+    /// The server does not know this worker, or not as it is: it may be another server by now.
+    fn register_anew(&mut self, failure: &Failure) {
+        if failure.sqlstate() == Some("P0002") {
+            self.activities.register.soon();
+        }
+    }
+
+    fn complain(&mut self, subject: &'static str, what: &str, failure: &Failure) {
+        let message = failure.to_string();
+        // That the server is away is said once, by whoever listens to the doorbell.
+        if matches!(failure, Failure::Gone(_)) || !self.is_news(subject, &message) {
+            tracing::debug!("{what}: {message}");
+            return;
+        }
+        match failure {
+            Failure::Refused(refusal) => {
+                let hint = refusal.hint.as_deref().unwrap_or_default();
+                tracing::error!("{what}: {refusal}{}{hint}", if hint.is_empty() { "" } else { "; " });
+            }
+            _ => tracing::warn!("{what}: {message}"),
+        }
+    }
+
+    fn beat_period(&self) -> Duration {
+        let lease = self.worker.as_ref().map_or(60.0, |worker| worker.lease_seconds);
+        Duration::try_from_secs_f64(lease / 3.0)
+            .unwrap_or(Duration::from_secs(20))
+            .max(Duration::from_millis(200))
+    }
+}

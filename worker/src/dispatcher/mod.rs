@@ -1,0 +1,355 @@
+//! Listens, claims, keeps leases alive, drains. One loop that never waits for the server itself.
+
+mod activity;
+mod answers;
+mod home;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use uuid::Uuid;
+
+use activity::Activity;
+use answers::Answer;
+
+use crate::backoff::Backoff;
+use crate::checks::{self, SelfCheck, Tools};
+use crate::config::Config;
+use crate::db::{Claim, Db, Registered, Registration, Ring, listen};
+use crate::runner::{Attempt, Context, Ending, Order};
+use crate::signals::Signal;
+use crate::snapshot::Snapshots;
+use crate::systemd::Systemd;
+
+/// How often tasks are looked for when no doorbell rings, and when it is known not to.
+const SLOW_POLL: Duration = Duration::from_secs(5);
+const DEAF_POLL: Duration = Duration::from_secs(2);
+/// A failed self-check is repeated so often.
+const RECHECK: Duration = Duration::from_secs(15);
+/// News of a run whose child is here bring the next heartbeat forward, but not closer together than this.
+const BEAT_GAP: Duration = Duration::from_millis(300);
+/// Snapshots of runs that have no child here are looked at so often.
+const TIDY: Duration = Duration::from_secs(60);
+/// How long a worker that was told to stop at once may take for it.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Sessions beside one for each child: claim, heartbeat, proof of the doorbell.
+const OWN_SESSIONS: usize = 3;
+/// The channel of run-level news.
+const CHANNEL: &str = "conductor_frames";
+
+/// How far the end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Working,
+    /// Nothing new is taken; what runs is finished.
+    Draining,
+    /// Children are ended and their tasks handed back, until the given time at the latest.
+    Stopping(Instant),
+}
+
+/// A child of ours, as far as the dispatcher needs to know it.
+struct Running {
+    claim: Claim,
+    orders: watch::Sender<Order>,
+}
+
+#[derive(Default)]
+struct Activities {
+    check: Activity,
+    register: Activity,
+    claim: Activity,
+    beat: Activity,
+    tidy: Activity,
+}
+
+/// The dispatcher's whole state; only its loop touches it.
+struct Dispatcher {
+    context: Arc<Context>,
+    env: fn(&str) -> Option<String>,
+    tools: Option<Arc<Tools>>,
+    check: Option<SelfCheck>,
+    worker: Option<Registered>,
+    mode: Mode,
+    poll: Duration,
+    activities: Activities,
+    calls: JoinSet<Answer>,
+    handing_back: usize,
+    runners: JoinSet<Ending>,
+    running: HashMap<Id, Running>,
+    /// Runs whose snapshot may be here.
+    held: HashSet<i64>,
+    last_beat: Instant,
+    register_backoff: Backoff,
+    /// The last thing said on each subject, so that nothing is said twice in a row.
+    said: HashMap<&'static str, String>,
+    systemd: Systemd,
+}
+
+/// Runs the daemon until it is told to stop. True: everything was finished or handed back. An error is one line for
+/// people: the daemon could not begin.
+pub async fn run(
+    config: Config,
+    mut signals: mpsc::UnboundedReceiver<Signal>,
+    env: fn(&str) -> Option<String>,
+) -> Result<bool, String> {
+    let _home = home::take(&config.state_dir)?;
+    let git = checks::git().unwrap_or_else(|| "git".into());
+    let snapshots = Snapshots::new(&config.state_dir.join("snapshots"), &git).map_err(|e| e.to_string())?;
+    match snapshots.sweep(&[]).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "snapshots of a former process removed"),
+        Err(error) => tracing::warn!(%error, "snapshots of a former process could not be removed"),
+    }
+    let db = Db::new(config.database.clone(), config.slots + OWN_SESSIONS);
+    tracing::info!(
+        name = %config.name, host = %config.host, server = %db.shown(), slots = config.slots,
+        state = %config.state_dir.display(), "worker {}", env!("CARGO_PKG_VERSION")
+    );
+    for root in config.allow_roots.iter().filter(|root| !root.is_dir()) {
+        tracing::warn!(root = %root.display(), "this root is not a folder: no project in it can be read");
+    }
+    let (ring, mut rings) = mpsc::channel(64);
+    let listener = listen(db.clone(), vec![CHANNEL.to_owned()], ring);
+    let mut dispatcher = Dispatcher::new(Arc::new(Context { db, config, snapshots }), env);
+    dispatcher.systemd.ready();
+    dispatcher.activities.check.soon();
+    loop {
+        dispatcher.start_what_is_due();
+        if dispatcher.is_over() {
+            break;
+        }
+        let wake = dispatcher.wake();
+        tokio::select! {
+            Some(ring) = rings.recv() => dispatcher.on_ring(ring),
+            Some(signal) = signals.recv() => dispatcher.on_signal(signal),
+            Some(answer) = dispatcher.calls.join_next() => {
+                dispatcher.on_answer(answer.expect("a call does not panic"));
+            }
+            Some(ended) = dispatcher.runners.join_next_with_id() => dispatcher.on_ended(ended),
+            () = sleep_until(wake) => {}
+        }
+    }
+    listener.abort();
+    Ok(dispatcher.farewell().await)
+}
+
+impl Dispatcher {
+    fn new(context: Arc<Context>, env: fn(&str) -> Option<String>) -> Self {
+        Dispatcher {
+            context,
+            env,
+            tools: None,
+            check: None,
+            worker: None,
+            mode: Mode::Working,
+            poll: SLOW_POLL,
+            activities: Activities::default(),
+            calls: JoinSet::new(),
+            handing_back: 0,
+            runners: JoinSet::new(),
+            running: HashMap::new(),
+            held: HashSet::new(),
+            last_beat: Instant::now(),
+            register_backoff: Backoff::of_connections(),
+            said: HashMap::new(),
+            systemd: Systemd::connect(),
+        }
+    }
+
+    /// Starts every call whose time has come. None of them is waited for here.
+    fn start_what_is_due(&mut self) {
+        self.systemd.alive();
+        self.systemd.status(&self.status());
+        let context = self.context.clone();
+        if self.mode == Mode::Working && self.activities.check.begin() {
+            let env = self.env;
+            self.calls.spawn(async move {
+                let check = checks::self_check(&context.config, &context.config.state_dir, &env).await;
+                Answer::Checked(check)
+            });
+        }
+        let context = self.context.clone();
+        if self.check.is_some() && self.activities.register.begin() {
+            let registration = self.registration();
+            self.calls.spawn(async move { Answer::Registered(context.db.register(&registration).await) });
+        }
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.worker_id) else { return };
+        let context = self.context.clone();
+        let free = self.context.config.slots.saturating_sub(self.running.len());
+        let fit = self.tools.is_some() && !self.activities.check.is_busy();
+        if self.mode == Mode::Working && fit && free > 0 && self.activities.claim.begin() {
+            let slots = i32::try_from(free).unwrap_or(i32::MAX);
+            self.calls.spawn(async move { Answer::Claimed(context.db.claim(worker, slots).await) });
+        }
+        let context = self.context.clone();
+        if self.activities.beat.begin() {
+            self.last_beat = Instant::now();
+            let leases: Vec<Uuid> = self.running.values().map(|running| running.claim.lease).collect();
+            self.calls.spawn(async move { Answer::Beaten(context.db.heartbeat(worker, &leases).await) });
+        }
+        let idle = self.idle_runs();
+        let context = self.context.clone();
+        if !idle.is_empty() && self.activities.tidy.begin() {
+            self.calls.spawn(async move { Answer::Tidied(answers::tidy(&context, worker, &idle).await) });
+        }
+    }
+
+    /// When to look again even if nothing happens.
+    fn wake(&self) -> Instant {
+        let a = &self.activities;
+        let stop = if let Mode::Stopping(until) = self.mode { Some(until) } else { None };
+        // A wish that cannot be granted now (no slot, no registration) must not keep the loop turning: whatever makes
+        // it possible wakes the loop.
+        let now = Instant::now();
+        [&a.check, &a.register, &a.claim, &a.beat, &a.tidy]
+            .into_iter()
+            .filter_map(Activity::due)
+            .chain(stop)
+            .chain(self.systemd.due())
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(now + SLOW_POLL)
+    }
+
+    /// Runs whose snapshot is here and that have no child here.
+    fn idle_runs(&self) -> Vec<i64> {
+        let busy: HashSet<i64> = self.running.values().map(|running| running.claim.run_id).collect();
+        self.held.difference(&busy).copied().collect()
+    }
+
+    fn registration(&self) -> Registration {
+        let config = &self.context.config;
+        Registration {
+            name: config.name.clone(),
+            host: config.host.clone(),
+            slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
+            roots: config.served_roots(),
+            models: config.models.clone(),
+            self_check: self.check.as_ref().map(SelfCheck::to_json).unwrap_or_default(),
+        }
+    }
+
+    fn status(&self) -> String {
+        let busy = format!("{} of {} slots busy", self.running.len(), self.context.config.slots);
+        match (&self.check, &self.worker) {
+            _ if self.mode != Mode::Working => format!("draining: {busy}"),
+            (None, _) => "checking the machine".into(),
+            (Some(check), _) if !check.ok() => format!("takes no tasks: {}", check.reasons().join("; ")),
+            (_, None) => format!("the server is away; {busy}"),
+            _ => busy,
+        }
+    }
+
+    /// Says something once, until something else is to be said on the same subject.
+    fn is_news(&mut self, subject: &'static str, message: &str) -> bool {
+        let news = self.said.get(subject).is_none_or(|last| last != message);
+        if news {
+            self.said.insert(subject, message.to_owned());
+        }
+        news
+    }
+
+    fn on_ring(&mut self, ring: Ring) {
+        match ring {
+            Ring::Listening { proved } => {
+                self.poll = if proved { SLOW_POLL } else { DEAF_POLL };
+                let message = if proved {
+                    "listening, the doorbell rings".to_owned()
+                } else {
+                    format!(
+                        "the doorbell does not ring here (a pooler in transaction mode?): looking for tasks every {} s",
+                        DEAF_POLL.as_secs()
+                    )
+                };
+                if self.is_news("doorbell", &message) {
+                    if proved { tracing::info!("{message}") } else { tracing::warn!("{message}") }
+                }
+                // What rang while nobody listened is made up for by one look.
+                self.activities.register.soon();
+                self.activities.claim.soon();
+            }
+            Ring::Frame(doorbell) => {
+                self.activities.claim.soon();
+                if self.running.values().any(|running| running.claim.run_id == doorbell.run_id) {
+                    let since = self.last_beat.elapsed();
+                    self.activities.beat.within(BEAT_GAP.saturating_sub(since));
+                } else if self.held.contains(&doorbell.run_id) {
+                    self.activities.tidy.soon();
+                }
+            }
+            Ring::Lost(reason) => {
+                if self.is_news("doorbell", &reason) {
+                    tracing::warn!(reason, "the server is away, children go on");
+                }
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match (signal, self.mode) {
+            (Signal::Reload, Mode::Working) => {
+                tracing::info!("reading settings and credentials again");
+                self.activities.check.soon();
+            }
+            (Signal::Reload, _) => {}
+            (Signal::Stop, Mode::Working) => {
+                let running = self.running.len();
+                tracing::info!(running, "draining: no new tasks; a second signal stops at once");
+                self.mode = Mode::Draining;
+                self.systemd.stopping();
+            }
+            (Signal::Stop, Mode::Draining) => {
+                let running = self.running.len();
+                tracing::warn!(running, "stopping at once, tasks are handed back");
+                self.mode = Mode::Stopping(Instant::now() + STOP_LIMIT);
+                for running in self.running.values() {
+                    running.orders.send_replace(Order::HandBack);
+                }
+            }
+            (Signal::Stop, Mode::Stopping(_)) => self.mode = Mode::Stopping(Instant::now()),
+        }
+    }
+
+    fn launch(&mut self, claim: Claim, tools: Arc<Tools>) {
+        let (orders, heard) = watch::channel(Order::Run);
+        self.held.insert(claim.run_id);
+        let attempt = Attempt { context: self.context.clone(), tools, claim: claim.clone(), orders: heard };
+        let id = self.runners.spawn(attempt.run()).id();
+        self.running.insert(id, Running { claim, orders });
+    }
+
+    fn is_over(&self) -> bool {
+        let settled = self.running.is_empty() && !self.activities.claim.is_busy() && self.handing_back == 0;
+        match self.mode {
+            Mode::Working => false,
+            Mode::Draining => settled,
+            Mode::Stopping(until) => settled || until <= Instant::now(),
+        }
+    }
+
+    /// Leaves nothing behind: the server is told that this worker takes no more, snapshots are removed.
+    async fn farewell(mut self) -> bool {
+        let clean = self.running.is_empty();
+        self.runners.shutdown().await;
+        if self.worker.is_some() {
+            let mut registration = self.registration();
+            registration.self_check = answers::stopped();
+            let told = timeout(Duration::from_secs(3), self.context.db.register(&registration)).await;
+            tracing::debug!(told = matches!(told, Ok(Ok(_))), "said farewell to the server");
+        }
+        if let Err(error) = self.context.snapshots.sweep(&[]).await {
+            tracing::warn!(%error, "snapshots could not be removed");
+        }
+        for run in self.held.drain() {
+            if let Err(error) = self.context.snapshots.remove(run).await {
+                tracing::warn!(run, %error, "a snapshot could not be removed");
+            }
+        }
+        tracing::info!("stopped");
+        clean
+    }
+}

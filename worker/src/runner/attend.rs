@@ -1,0 +1,215 @@
+//! The life of a child: read, pass on, watch the clocks, judge.
+
+use std::future::pending;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::batch::Batch;
+use super::clocks::{Clocks, Expired};
+use super::deliver::{self, Order, ordered};
+use super::{Attempt, GRACE, Halt, SHORT_GRACE, Verdict, usage_json};
+use crate::child::Child;
+use crate::db::{Ended, Finish};
+use crate::events::{Event, Outcome, Parser, ParserOptions, Usage};
+
+/// How long a child may live on after it has closed its output.
+const LINGER: Duration = Duration::from_secs(10);
+/// All turns, retries and thinking together may be so many times as large as the output of one turn.
+const FLOOD_FACTOR: u64 = 4;
+
+type Flight = Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>>;
+
+/// Why reading came to an end.
+enum Finding {
+    /// The child closed its output, or the parser has seen something that must not go on.
+    Over,
+    Expired(String),
+    Flooded(u64),
+    Unreadable(std::io::Error),
+}
+
+impl Attempt {
+    /// Reads the child to its end and says what the attempt came to. The child is ended on every path.
+    pub(super) async fn attend(&mut self, child: &mut Child, snapshot: PathBuf) -> Verdict {
+        let limits = self.claim.limits;
+        let max_output_bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
+        let mut parser = Parser::new(ParserOptions {
+            snapshot: Some(snapshot),
+            // The output comes back in one line, with quotes and line ends escaped.
+            max_line_bytes: max_output_bytes.saturating_mul(2).saturating_add(1 << 20),
+            max_output_bytes,
+        });
+        let mut stream = Stream { batch: Batch::default(), flight: None };
+        let clocks = Clocks::start(&limits);
+        let finding = match self.read(child, &mut parser, &mut stream, clocks).await {
+            Ok(finding) => finding,
+            Err(halt) => return self.halted(child, parser, halt).await,
+        };
+        let exit = match finding {
+            Finding::Over if parser.violation().is_none() => match timeout(LINGER, child.wait()).await {
+                Ok(exit) => exit,
+                Err(_) => child.end(GRACE).await,
+            },
+            _ => child.end(GRACE).await,
+        };
+        let (events, outcome) = parser.finish(&exit);
+        for event in events {
+            stream.batch.push(event);
+        }
+        if let Err(halt) = self.flush(stream).await {
+            return Verdict::of(halt);
+        }
+        judge(finding, outcome)
+    }
+
+    /// Reads until there is nothing more to read or a reason not to.
+    async fn read(
+        &mut self,
+        child: &mut Child,
+        parser: &mut Parser,
+        stream: &mut Stream,
+        mut clocks: Clocks,
+    ) -> Result<Finding, Halt> {
+        let most = self.claim.limits.max_output_bytes.saturating_mul(FLOOD_FACTOR);
+        let mut streamed: u64 = 0;
+        loop {
+            let waits_for_us = stream.batch.is_full();
+            let (deadline, expired) = clocks.next();
+            let deadline = if waits_for_us { clocks.end() } else { deadline };
+            let due = stream.due();
+            tokio::select! {
+                order = ordered(&mut self.orders) => return Err(Halt::Ordered(order)),
+                chunk = child.read(), if !waits_for_us => match chunk {
+                    Ok(Some(bytes)) => {
+                        for event in parser.push(bytes) {
+                            streamed += text_bytes(&event);
+                            stream.batch.push(event);
+                        }
+                        clocks.heard(parser.streaming());
+                        if parser.violation().is_some() {
+                            return Ok(Finding::Over);
+                        }
+                        if streamed > most {
+                            return Ok(Finding::Flooded(most));
+                        }
+                    }
+                    Ok(None) => return Ok(Finding::Over),
+                    Err(error) => return Ok(Finding::Unreadable(error)),
+                },
+                sent = arrived(&mut stream.flight) => sent?,
+                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => stream.send(self),
+                () = sleep_until(deadline) => {
+                    let expired = if waits_for_us { Expired::TooLong } else { expired };
+                    return Ok(Finding::Expired(clocks.message(expired)));
+                }
+            }
+            if waits_for_us {
+                clocks.excuse();
+            }
+        }
+    }
+
+    /// Sends what is left, in order, before the end is told.
+    async fn flush(&mut self, mut stream: Stream) -> Result<(), Halt> {
+        while stream.flight.is_some() || !stream.batch.is_empty() {
+            if stream.flight.is_none() {
+                stream.send(self);
+            }
+            arrived(&mut stream.flight).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the child for a reason that is not its own.
+    async fn halted(&self, child: &mut Child, parser: Parser, halt: Halt) -> Verdict {
+        let at_once = halt == Halt::Ordered(Order::HandBack);
+        let partial = parser.partial_output().to_owned();
+        let exit = child.end(if at_once { SHORT_GRACE } else { GRACE }).await;
+        let (_, outcome) = parser.finish(&exit);
+        match Verdict::of(halt) {
+            Verdict::Finish(finish) if finish.state == Ended::Cancelled => Verdict::Finish(Finish {
+                output: Some(partial).filter(|text| !text.is_empty()),
+                usage: usage_json(usage_of(&outcome)),
+                ..finish
+            }),
+            verdict => verdict,
+        }
+    }
+}
+
+fn judge(finding: Finding, outcome: Outcome) -> Verdict {
+    let usage = usage_json(usage_of(&outcome));
+    let own = match finding {
+        Finding::Over => None,
+        Finding::Expired(message) => Some((message, true)),
+        Finding::Flooded(most) => {
+            Some((format!("the child streamed more than {most} bytes ({FLOOD_FACTOR} times max_output_bytes)"), false))
+        }
+        Finding::Unreadable(error) => Some((format!("cannot read the child's output: {error}"), true)),
+    };
+    let failed = |error: String, retryable| Finish {
+        state: Ended::Failed,
+        output: None,
+        error: Some(error),
+        usage: usage.clone(),
+        retryable,
+    };
+    Verdict::Finish(match (own, outcome) {
+        (Some((error, retryable)), _) => failed(error, retryable),
+        (None, Outcome::Failure { message, retryable, .. }) => failed(message, retryable),
+        (None, Outcome::Success { output, .. }) => Finish {
+            state: Ended::Completed,
+            output: Some(output),
+            error: None,
+            usage: usage.clone(),
+            retryable: false,
+        },
+    })
+}
+
+fn usage_of(outcome: &Outcome) -> &Usage {
+    match outcome {
+        Outcome::Success { usage, .. } | Outcome::Failure { usage, .. } => usage,
+    }
+}
+
+fn text_bytes(event: &Event) -> u64 {
+    match event {
+        Event::Delta { text, .. } | Event::ReasoningDelta { text } => text.len() as u64,
+        _ => 0,
+    }
+}
+
+/// What waits to be sent, and the one call that is under way.
+struct Stream {
+    batch: Batch,
+    flight: Option<Flight>,
+}
+
+impl Stream {
+    /// When a call should be made; None while one is under way or there is nothing to send.
+    fn due(&self) -> Option<Instant> {
+        self.batch.due().filter(|_| self.flight.is_none())
+    }
+
+    fn send(&mut self, attempt: &Attempt) {
+        let key = (attempt.claim.task_id, attempt.claim.lease);
+        let (db, orders) = (attempt.context.db.clone(), attempt.orders.clone());
+        self.flight = Some(Box::pin(deliver::stream(db, key, self.batch.take(), orders)));
+    }
+}
+
+/// Resolves when the call under way has arrived; never when there is none. Cancel-safe.
+async fn arrived(flight: &mut Option<Flight>) -> Result<(), Halt> {
+    match flight {
+        Some(call) => {
+            let result = call.await;
+            *flight = None;
+            result
+        }
+        None => pending().await,
+    }
+}

@@ -1,0 +1,136 @@
+//! Calls that must arrive: tried again while the server is away, given up when the attempt is no longer ours.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::backoff::Backoff;
+use crate::db::{Db, Failure, Refusal};
+use crate::events::Event;
+
+/// What the dispatcher wants of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Run,
+    /// The run or the task was cancelled: end the child.
+    Cancel,
+    /// The lease is gone: end the child, write nothing.
+    Drop,
+    /// The worker stops at once: end the child, hand the task back.
+    HandBack,
+}
+
+/// Why a call was not made, for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halt {
+    Ordered(Order),
+    StaleLease,
+    Refused(Refusal),
+}
+
+/// Resolves when the order is another than [`Order::Run`]. A dispatcher that is gone means hand back.
+pub async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
+    match orders.wait_for(|order| *order != Order::Run).await {
+        Ok(order) => *order,
+        Err(_) => Order::HandBack,
+    }
+}
+
+/// Makes a call until it succeeds, is refused, or is no longer wanted. Passing failures are waited out.
+pub async fn insist<T, F>(
+    what: &str,
+    orders: &mut watch::Receiver<Order>,
+    mut call: impl FnMut() -> F,
+) -> Result<T, Halt>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    let calls = async {
+        loop {
+            match call().await {
+                Ok(value) => return Ok(value),
+                Err(Failure::StaleLease) => return Err(Halt::StaleLease),
+                Err(Failure::Refused(refusal)) => return Err(Halt::Refused(refusal)),
+                Err(failure) => {
+                    tracing::debug!(%failure, "{what} is tried again");
+                    backoff.wait().await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        result = calls => result,
+        order = ordered(orders) => Err(Halt::Ordered(order)),
+    }
+}
+
+/// Sends one batch. Events that the server refuses are left out, because they only show what goes on: the output
+/// itself travels with the end of the attempt.
+pub async fn stream(
+    db: Db,
+    (task, lease): (i64, Uuid),
+    events: Vec<Event>,
+    mut orders: watch::Receiver<Order>,
+) -> Result<(), Halt> {
+    let payload = serde_json::to_value(&events).expect("events are plain data");
+    let count = events.len();
+    drop(events);
+    match insist("task_stream", &mut orders, || db.stream(task, lease, &payload)).await {
+        Err(Halt::Refused(refusal)) => {
+            tracing::warn!(task, count, %refusal, "the server refused stream events, they are left out");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use tokio::time::Instant;
+
+    fn refusal() -> Refusal {
+        Refusal { sqlstate: "40001".into(), message: "conflict".into(), detail: None, hint: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passing_failures_are_waited_out() {
+        let (_keep, mut orders) = watch::channel(Order::Run);
+        let mut left = vec![Failure::Again(refusal()), Failure::Gone("away".into())];
+        let start = Instant::now();
+        let result = insist("call", &mut orders, || ready(left.pop().map_or(Ok(7), Err))).await;
+        assert_eq!(result, Ok(7));
+        assert!(start.elapsed() >= Duration::from_millis(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stale_lease_and_a_refusal_end_it() {
+        let (_keep, mut orders) = watch::channel(Order::Run);
+        let stale = insist("call", &mut orders, || ready(Err::<(), _>(Failure::StaleLease))).await;
+        assert_eq!(stale, Err(Halt::StaleLease));
+        let refused = insist("call", &mut orders, || ready(Err::<(), _>(Failure::Refused(refusal())))).await;
+        assert_eq!(refused, Err(Halt::Refused(refusal())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_ends_the_waiting() {
+        let (give, mut orders) = watch::channel(Order::Run);
+        let waiting = insist("call", &mut orders, || ready(Err::<(), _>(Failure::Gone("away".into()))));
+        let later = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            give.send(Order::Drop).unwrap();
+        };
+        let (result, ()) = tokio::join!(waiting, later);
+        assert_eq!(result, Err(Halt::Ordered(Order::Drop)));
+    }
+
+    #[tokio::test]
+    async fn a_vanished_dispatcher_means_hand_back() {
+        let (give, mut orders) = watch::channel(Order::Run);
+        drop(give);
+        assert_eq!(ordered(&mut orders).await, Order::HandBack);
+    }
+}

@@ -1,0 +1,202 @@
+//! One attempt of one task: snapshot, child, stream, end.
+
+mod attend;
+mod batch;
+mod clocks;
+mod deliver;
+mod prepare;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+pub use deliver::Order;
+
+use crate::checks::Tools;
+use crate::child::{Child, Job};
+use crate::config::Config;
+use crate::db::{Claim, Db, Ended, Finish};
+use crate::events::Usage;
+use crate::snapshot::Snapshots;
+use deliver::{Halt, insist};
+
+/// How long a child may take to end when it is asked to, before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// The same when the whole worker is told to stop at once.
+const SHORT_GRACE: Duration = Duration::from_millis(500);
+/// How long a task that cannot be kept is tried to be handed back.
+const HAND_BACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What all attempts of a worker share.
+pub struct Context {
+    pub db: Db,
+    pub config: Config,
+    pub snapshots: Snapshots,
+}
+
+/// One attempt, as it is given to a runner.
+pub struct Attempt {
+    pub context: Arc<Context>,
+    pub tools: Arc<Tools>,
+    pub claim: Claim,
+    pub orders: watch::Receiver<Order>,
+}
+
+/// A child and everything that belongs to it, started.
+struct Started {
+    child: Child,
+    job: Job,
+    snapshot: std::path::PathBuf,
+}
+
+/// What the dispatcher learns when an attempt is over.
+pub struct Ending {
+    /// The machine itself may be out of order: the self-check should be repeated before anything else is taken.
+    pub doubt: bool,
+}
+
+/// What an attempt came to.
+enum Verdict {
+    Finish(Finish),
+    HandBack,
+    /// Handed back because of this machine, not of the task.
+    Unfit(String),
+    /// Not ours any more: nothing is written.
+    Drop(&'static str),
+}
+
+impl Verdict {
+    fn failed(error: impl Into<String>, retryable: bool) -> Self {
+        Verdict::Finish(Finish {
+            state: Ended::Failed,
+            output: None,
+            error: Some(error.into()),
+            usage: usage_json(&Usage::default()),
+            retryable,
+        })
+    }
+
+    fn of(halt: Halt) -> Self {
+        match halt {
+            Halt::Ordered(Order::Cancel) => Verdict::Finish(Finish {
+                state: Ended::Cancelled,
+                output: None,
+                error: None,
+                usage: usage_json(&Usage::default()),
+                retryable: false,
+            }),
+            Halt::Ordered(Order::HandBack | Order::Run) => Verdict::HandBack,
+            Halt::Ordered(Order::Drop) | Halt::StaleLease => Verdict::Drop("the lease is no longer ours"),
+            Halt::Refused(refusal) => Verdict::failed(format!("the server refused: {refusal}"), false),
+        }
+    }
+}
+
+fn usage_json(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_input_tokens": usage.cache_read_input_tokens,
+        "total_tokens": usage.total_tokens,
+        "turns": usage.turns,
+    })
+}
+
+impl Attempt {
+    /// Runs the attempt to its end. Whatever happens, the child is gone and the server was told, or need not be.
+    pub async fn run(mut self) -> Ending {
+        let began = Instant::now();
+        let claim = &self.claim;
+        tracing::info!(
+            run = claim.run_id, step = %claim.step_id, task = claim.task_id, attempt = claim.attempt, "started"
+        );
+        let verdict = match self.start().await {
+            Err(verdict) => verdict,
+            Ok(started) => {
+                let Started { mut child, job, snapshot } = started;
+                let verdict = self.attend(&mut child, snapshot).await;
+                drop(child);
+                remove(job).await;
+                verdict
+            }
+        };
+        let doubt = matches!(verdict, Verdict::Unfit(_));
+        self.settle(verdict, began).await;
+        Ending { doubt }
+    }
+
+    /// Tells the server what the attempt came to.
+    async fn settle(&mut self, verdict: Verdict, began: Instant) {
+        let (run, step, task) = (self.claim.run_id, self.claim.step_id.clone(), self.claim.task_id);
+        let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
+        match verdict {
+            Verdict::Drop(reason) => tracing::info!(run, %step, task, seconds, reason, "dropped"),
+            Verdict::HandBack => {
+                let handed = self.hand_back().await;
+                tracing::info!(run, %step, task, seconds, handed, "handed back");
+            }
+            Verdict::Unfit(reason) => {
+                let handed = self.hand_back().await;
+                tracing::error!(run, %step, task, handed, reason, "this machine cannot run it, handed back");
+            }
+            Verdict::Finish(finish) if finish.state == Ended::Cancelled => {
+                // The server knows already: this only adds what the child had used.
+                let told = self.context.db.finish(task, self.claim.lease, &finish);
+                let _ = timeout(HAND_BACK_LIMIT, told).await;
+                tracing::info!(run, %step, task, seconds, "cancelled");
+            }
+            Verdict::Finish(finish) => match self.finish(finish).await {
+                Ok((state, error)) => match error {
+                    None => tracing::info!(run, %step, task, seconds, state, "ended"),
+                    Some(error) => tracing::warn!(run, %step, task, seconds, state, error, "ended"),
+                },
+                Err(Halt::Ordered(Order::HandBack)) => {
+                    // The result could not be delivered in time; another attempt has to make it again.
+                    let handed = self.hand_back().await;
+                    tracing::warn!(run, %step, task, handed, "the result could not be delivered, handed back");
+                }
+                Err(halt) => tracing::warn!(run, %step, task, ?halt, "the result was not taken"),
+            },
+        }
+    }
+
+    /// Delivers the result, however long the server is away. A result that the server refuses becomes a failure with
+    /// that reason: otherwise the task would be renewed for ever. Returns the task's state and the error, if any.
+    async fn finish(&mut self, finish: Finish) -> Result<(String, Option<String>), Halt> {
+        match self.finish_once(&finish).await {
+            Err(Halt::Refused(refusal)) => {
+                let error = format!("the server refused the result: {refusal}");
+                let failure = Finish { state: Ended::Failed, output: None, error: Some(error), ..finish };
+                let state = self.finish_once(&failure).await?;
+                Ok((state, failure.error))
+            }
+            Ok(state) => Ok((state, finish.error)),
+            Err(halt) => Err(halt),
+        }
+    }
+
+    async fn finish_once(&mut self, finish: &Finish) -> Result<String, Halt> {
+        let (db, task, lease) = (&self.context.db, self.claim.task_id, self.claim.lease);
+        insist("task_finish", &mut self.orders, || db.finish(task, lease, finish)).await
+    }
+
+    async fn hand_back(&self) -> bool {
+        hand_back(&self.context.db, &self.claim).await
+    }
+}
+
+/// Hands a task back within a bounded time; false when it could not be done or was no longer ours.
+pub async fn hand_back(db: &Db, claim: &Claim) -> bool {
+    let released = timeout(HAND_BACK_LIMIT, db.release(claim.task_id, claim.lease)).await;
+    matches!(released, Ok(Ok(true)))
+}
+
+async fn remove(job: Job) {
+    let removed = tokio::task::spawn_blocking(move || job.remove()).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(%error, "a job folder could not be removed");
+    }
+}
