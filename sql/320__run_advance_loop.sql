@@ -10,7 +10,9 @@ declare
     v_settled text[] := array_remove(array[p_step], null);
     v_ready   text[];
     v_step    record;
-    v_bad     record;
+    v_bad     text;
+    v_outcome text;
+    v_why     text;
     v_budget  boolean;
     v_report  text;
 begin
@@ -42,7 +44,7 @@ begin
     loop
         if cardinality(v_settled) > 0 then
             -- A settled step that failed and that something cannot do without ends the run.
-            select s.step_id, s.status, s.error into v_bad
+            select s.step_id, s.status, s.error into v_bad, v_outcome, v_why
             from conductor.flow_steps s
             where s.run_id = p_run and s.step_id = any (v_settled) and s.status in ('failed', 'cancelled')
               and exists (
@@ -69,7 +71,7 @@ begin
         -- A step that joins any of its needs cannot go without one that completed.
         select s.step_id, case when bool_or(n.status = 'failed') then 'failed' else 'cancelled' end as status,
                string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as error
-        into v_bad
+        into v_bad, v_outcome, v_why
         from conductor.flow_steps s
         join conductor.flow_edges e on e.run_id = p_run and e.step_id = s.step_id
         join conductor.flow_steps n on n.run_id = p_run and n.step_id = e.need
@@ -106,10 +108,10 @@ begin
         exit when cardinality(v_settled) = 0;
     end loop;
 
-    if v_bad.step_id is not null then
-        perform conductor._run_end(p_run, v_bad.status,
-            case when v_bad.status = 'failed' then format('step %s failed: %s', v_bad.step_id, v_bad.error)
-                 else format('step %s was cancelled', v_bad.step_id) end);
+    if v_bad is not null then
+        perform conductor._run_end(p_run, v_outcome,
+            case when v_outcome = 'failed' then format('step %s failed: %s', v_bad, v_why)
+                 else format('step %s was cancelled', v_bad) end);
     elsif not exists (
         select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running'))
     then

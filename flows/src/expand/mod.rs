@@ -9,7 +9,7 @@ use crate::definition::{Angle, Definition, VALIDATOR_PERSONA};
 use crate::error::{ErrorKind, FlowError, choose};
 use crate::name::{Band, Fact};
 use crate::persona::{Persona, Personas};
-use crate::plan::{Expansion, Launch, PLAN_VERSION, Plan, Role, order_and_number, text_hash};
+use crate::plan::{Expansion, Launch, PLAN_VERSION, Plan, PlanStep, Role, order_and_number, text_hash};
 use crate::prompt::{self, Part};
 use draft::{Draft, holds, spine_drafts};
 use general::general_drafts;
@@ -52,6 +52,7 @@ pub fn expand(
         steps.push(draft.step);
     }
     let mut steps = order_and_number(steps);
+    let left_out = left_out(definition, &steps);
     let mut texts = BTreeMap::new();
     let mut pin = |text: String| {
         let hash = text_hash(&text);
@@ -73,6 +74,7 @@ pub fn expand(
             contracts: &head.contracts,
             reviews: name == VALIDATOR_PERSONA,
             element: step.role == Role::FanOut,
+            left_out: &left_out,
             quotes: prompt::quotes(&steps, step),
         };
         let template = prompt::template(launch, &part);
@@ -93,6 +95,16 @@ pub fn expand(
         steps,
     };
     Ok(Expansion { plan, texts })
+}
+
+/// The labels of the angles that have no step in this run.
+fn left_out(definition: &Definition, steps: &[PlanStep]) -> Vec<String> {
+    let Definition::Spine(spine) = definition else {
+        return Vec::new();
+    };
+    let absent = |angle: &&Angle| !steps.iter().any(|step| step.id == angle.id);
+    let angles = spine.angles.iter().filter(absent);
+    angles.map(|angle| angle.label.clone()).collect()
 }
 
 fn persona(

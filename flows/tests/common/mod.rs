@@ -1,6 +1,8 @@
 //! What several tests need.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod reports;
+
 use conductor_flows::{
     Band, Definition, Document, Expansion, FlowError, Launch, Persona, Personas, expand,
 };

@@ -133,3 +133,22 @@ select worker_register('by-hand', 'here', 5, (select extversion from pg_extensio
 select count(*) from task_claim(:worker, 8);
 select step_id, doing from flow_status(:run) where step_id = 'sources';
 select * from flow_check();
+
+-- Resuming is safe at any time, and mends a step that lags behind its task.
+select flow_launch('research', 'q') as run \gset
+select flow_resume() > 0 as looked;
+select count(*) from tasks where run_id = :run;
+set session_replication_role = replica;
+update tasks set state = 'completed', ended_at = now() where run_id = :run;
+reset session_replication_role;
+select invariant from flow_check();
+select flow_resume() > 0 as looked;
+select step_id, status from pg_temp.now where run_id = :run;
+-- A copy of the database does not dispatch until it is adopted.
+update settings set home = 'elsewhere/1';
+select * from task_claim(:worker, 1);
+select doing from flow_status(:run) where step_id = 'validation';
+select flow_resume() > 0 as adopted;
+select worker_register('by-hand', 'here', 5, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{"ok": true}') is not null as fit;
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select * from flow_check();

@@ -93,7 +93,7 @@ mod tests {
         let expected = "\
 RUN  STATUS     FLOW      BAND   PROJECT  LAUNCHED           TOOK  TOKENS  QUESTION
  12  completed  research  small  -        2026-01-02 03:04  1m05s    1234  wie geht das? 漢字
-  7  completed  research  small  -        2026-01-02 03:04  1m05s    1234  xxxxxxxxxxxxxxxxxxxxxxxxxx…
+  7  completed  research  small  -        2026-01-02 03:04  1m05s    1234  xxxxxxxxxxxxxxxxxxxxxxxx…
 ";
         assert_eq!(shown, expected);
     }

@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn the_url_wins_and_the_environment_fills_what_it_leaves_out() {
         let env = environment(&[("PGHOST", "elsewhere"), ("PGPORT", "6000"), ("PGUSER", "ann"), ("PGPASSWORD", "pw")]);
-        let config = resolve(Some("postgres://db.example.org/shop"), &env, "conductor").unwrap();
+        let config = resolve(Some("host=db.example.org dbname=shop"), &env, "conductor").unwrap();
         assert_eq!(shown(&config), "db.example.org:6000/shop");
         assert_eq!(config.get_user(), Some("ann"));
         assert_eq!(config.get_password(), Some("pw".as_bytes()));

@@ -44,13 +44,14 @@ impl Log {
         for row in &seen.rows {
             let former = self.told.get(&row.step_id);
             let moved = former.is_none_or(|f| f.state != row.state || f.attempt != row.attempt);
-            let busy = row.state == "running"
-                && former.is_some_and(|f| f.doing != row.doing && now.duration_since(f.at) >= SHORTEST);
-            if !moved && !busy {
+            let other = former.is_none_or(|f| f.doing != row.doing);
+            let busy = row.state == "running" && other && former.is_some_and(|f| now.duration_since(f.at) >= SHORTEST);
+            let stuck = row.state == "pending" && other && is_hindered(row);
+            if !moved && !busy && !stuck {
                 continue;
             }
-            // A step that was waiting from the beginning is no news.
-            if !(former.is_none() && row.state == "pending") {
+            // A step that merely waits for its turn from the beginning is no news.
+            if former.is_some() || row.state != "pending" || stuck {
                 lines.push(line(row));
             }
             let told =
@@ -59,6 +60,11 @@ impl Log {
         }
         lines
     }
+}
+
+/// Waits for something that will not come by itself, or only after a failure.
+fn is_hindered(row: &Row) -> bool {
+    !row.doing.is_empty() && !row.doing.starts_with("waits for ")
 }
 
 fn line(row: &Row) -> String {
@@ -102,6 +108,18 @@ mod tests {
             log.changes(&now, None, at + Duration::from_secs(7)),
             ["structure (structural-analyst) completed after 1m15s, 900 tokens", "fold completed"]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn why_nothing_begins_is_told() {
+        let mut log = Log::default();
+        let mut now = seen(vec![row("a", "p", "pending"), row("b", "", "pending")]);
+        now.rows[0].doing = "no worker is alive: start one with conductor worker".into();
+        now.rows[1].doing = "waits for a".into();
+        let told = log.changes(&now, None, Instant::now());
+        assert_eq!(told[1..], ["a (p) pending: no worker is alive: start one with conductor worker"]);
+        now.rows[0].doing = "waits for a free slot".into();
+        assert!(log.changes(&now, None, Instant::now()).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -218,7 +218,7 @@ run 7 · architectural-analysis · medium · running · 1m13s
         assert_eq!(lines.len(), 10);
         assert!(lines.iter().all(|line| measure_text_width(line) <= 40));
         let text = lines.join("\n");
-        assert!(text.contains("the-live-one") && text.contains("… and 25 more"), "{text}");
+        assert!(text.contains("the-live-one") && text.contains("… and 24 more"), "{text}");
         assert!(text.contains("the server is away"));
     }
 
