@@ -11,6 +11,8 @@ begin
     perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
 
     if old.state = 'running' then
+        -- A stream of this attempt may be about to commit: it holds the counter while it writes.
+        perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
         if new.state <> 'completed' then
             v_streamed := conductor._streamed(new.id, old.attempt);
         end if;

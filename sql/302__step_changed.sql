@@ -4,6 +4,7 @@ create function conductor._step_changed() returns trigger
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 begin
+    perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
     perform conductor._frame(new.run_id, 'flow_run_step_updated', jsonb_build_object(
         'run_id', new.run_id, 'step_id', new.step_id, 'status', new.status), new.chat_id, new.task_id);
     if new.status in ('completed', 'failed', 'skipped', 'cancelled') then

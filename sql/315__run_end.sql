@@ -1,5 +1,5 @@
 -- Ends a run that is not completed: cancels what is under way, keeps what was produced, and says why.
--- The caller holds the run's lock. Tasks that somebody else has locked settle by themselves.
+-- The caller holds the run's lock.
 create function conductor._run_end(p_run bigint, p_status text, p_error text, p_budget_spent boolean default false)
     returns void
     language plpgsql
@@ -13,12 +13,7 @@ begin
         version = r.version + 1
     where r.id = p_run;
 
-    update conductor.tasks t
-    set state = case when p_budget_spent and t.state = 'pending' then 'blocked' else 'cancelled' end
-    where t.id in (
-        select u.id from conductor.tasks u
-        where u.run_id = p_run and u.state in ('pending', 'running')
-        order by u.id for update skip locked);
+    perform conductor._end_tasks(p_run, p_budget_spent);
 
     update conductor.flow_steps s
     set status = 'cancelled', ended_at = clock_timestamp()

@@ -21,6 +21,10 @@ begin
     loop
         perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
         continue when not found;
+        if exists (select from conductor.flow_runs r where r.id = v_run and r.status <> 'running') then
+            perform conductor._end_tasks(v_run);
+            continue;
+        end if;
         update conductor.tasks t
         set state = case when t.deaths + 1 >= (r.limits ->> 'max_deaths')::integer then 'failed' else 'pending' end,
             deaths = t.deaths + 1, lease = null, worker_id = null,

@@ -5,6 +5,8 @@ create function conductor.task_heartbeat(worker bigint, leases uuid[])
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+declare
+    v_run bigint;
 begin
     perform conductor._require_home();
     update conductor.workers w set seen_at = clock_timestamp() where w.id = task_heartbeat.worker;
@@ -12,6 +14,17 @@ begin
                and t.lease <> all (coalesce(task_heartbeat.leases, '{}'))) then
         perform conductor._rescue();
     end if;
+    -- Tasks that outlived their run because somebody had them locked when it ended.
+    for v_run in
+        select r.id from conductor.tasks t join conductor.flow_runs r on r.id = t.run_id
+        where t.worker_id = task_heartbeat.worker and t.state = 'running' and r.status <> 'running'
+        group by r.id order by r.id
+    loop
+        perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
+        if found then
+            perform conductor._end_tasks(v_run);
+        end if;
+    end loop;
     -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
     update conductor.tasks t
     set lease_expires_at = clock_timestamp() + s.lease

@@ -12,6 +12,7 @@ as $$
 declare
     v_run    bigint;
     v_limits jsonb;
+    v_status text;
     v_task   record;
     v_state  text := task_finish.state;
     v_error  text := task_finish.error;
@@ -26,7 +27,7 @@ begin
     if not found then
         perform conductor._stale_lease(task_finish.task);
     end if;
-    select r.limits into v_limits from conductor.flow_runs r where r.id = v_run for no key update;
+    select r.limits, r.status into v_limits, v_status from conductor.flow_runs r where r.id = v_run for no key update;
     select t.state, t.attempt, t.deaths, t.lease into v_task
     from conductor.tasks t where t.id = task_finish.task for update;
     if v_task.lease is distinct from task_finish.lease then
@@ -35,7 +36,10 @@ begin
         return v_task.state;
     end if;
 
-    if v_state = 'completed' and coalesce(task_finish.output, '') !~ '\S' then
+    if v_status <> 'running' then
+        -- The task outlived its run because somebody had it locked when the run ended.
+        v_state := 'cancelled';
+    elsif v_state = 'completed' and coalesce(task_finish.output, '') !~ '\S' then
         v_state := 'failed';
         v_error := 'the reply was empty';
     elsif v_state = 'completed' and octet_length(task_finish.output) > (v_limits ->> 'max_output_bytes')::bigint then

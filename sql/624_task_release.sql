@@ -8,8 +8,10 @@ begin
     perform 1 from conductor.flow_runs r join conductor.tasks t on t.run_id = r.id
     where t.id = task_release.task for no key update of r;
     update conductor.tasks t
-    set state = 'pending', attempt = t.attempt - 1, lease = null, worker_id = null
-    where t.id = task_release.task and t.lease = task_release.lease and t.state = 'running';
+    set state = case r.status when 'running' then 'pending' else 'cancelled' end,
+        attempt = t.attempt - 1, lease = null, worker_id = null
+    from conductor.flow_runs r
+    where r.id = t.run_id and t.id = task_release.task and t.lease = task_release.lease and t.state = 'running';
     return found;
 end
 $$;

@@ -18,6 +18,15 @@ begin
         perform conductor._rescue(w.id) from conductor.workers w;
     end if;
     perform conductor._rescue();
+    for v_run in
+        select t.run_id from conductor.tasks t join conductor.flow_runs r on r.id = t.run_id
+        where t.state in ('pending', 'running') and r.status <> 'running' group by t.run_id order by t.run_id
+    loop
+        perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
+        if found then
+            perform conductor._end_tasks(v_run);
+        end if;
+    end loop;
     for v_run in select r.id from conductor.flow_runs r where r.status = 'running' order by r.id loop
         perform 1 from conductor.flow_runs r where r.id = v_run and r.status = 'running' for no key update skip locked;
         continue when not found;

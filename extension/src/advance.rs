@@ -31,12 +31,13 @@ impl Drop for Advancing {
 /// flag is in the library and not in a setting, because a setting would obey whichever client made it.
 #[pg_extern(name = "_run_advance")]
 fn run_advance(run: i64, step: Option<&str>) {
-    if let Some(_advancing) = Advancing::enter() {
-        if let Err(error) = Spi::run_with_args(
-            "select conductor._run_advance_loop($1, $2)",
-            &[run.into(), step.into()],
-        ) {
-            error!("advancing run {run}: {error}");
-        }
+    let Some(_advancing) = Advancing::enter() else {
+        return;
+    };
+    if let Err(error) = Spi::run_with_args(
+        "select conductor._run_advance_loop($1, $2)",
+        &[run.into(), step.into()],
+    ) {
+        error!("advancing run {run}: {error}");
     }
 }

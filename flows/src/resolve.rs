@@ -43,10 +43,9 @@ impl Upstream {
 
     /// Why there is no output, in one line: `failed: connection refused`.
     pub(crate) fn silence(&self) -> String {
-        let status = if self.status.is_empty() {
-            "unknown"
-        } else {
-            &self.status
+        let status = match one_line(&self.status, 40) {
+            status if status.is_empty() => "unknown".to_owned(),
+            status => status,
         };
         match self.error.as_deref().map(|error| one_line(error, 300)) {
             Some(error) if !error.is_empty() => format!("no output ({status}: {error})"),
@@ -171,11 +170,8 @@ fn upstream_stretch(up: &Upstream) -> Stretch<'static> {
     }
     head.push_str("\n\n");
     let clean = strip_marks(output);
-    let text = qualify(
-        &up.step_id,
-        up.prefix.as_deref().unwrap_or(""),
-        clean.trim(),
-    );
+    let body = clean.trim_start_matches(['\n', '\r']).trim_end();
+    let text = qualify(&up.step_id, up.prefix.as_deref().unwrap_or(""), body);
     let text = quotable(&text).0.into_owned();
     Stretch::Quoted {
         head: strip_marks(&head).into_owned(),

@@ -127,13 +127,19 @@ impl Fences {
 
 /// Mark, length and rest of a line that begins with at least three back-ticks or tildes.
 fn fence(line: &str) -> Option<(u8, usize, &str)> {
-    let text = line.trim_start_matches(' ');
+    let text = &line[indent(line)?..];
     let mark = *text.as_bytes().first()?;
-    if line.len() - text.len() > 3 || !matches!(mark, b'`' | b'~') {
+    if !matches!(mark, b'`' | b'~') {
         return None;
     }
     let length = text.bytes().take_while(|byte| *byte == mark).count();
     (length >= 3).then(|| (mark, length, &text[length..]))
+}
+
+/// How many spaces a line begins with; `None` for four and more, which make it code.
+pub(crate) fn indent(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    (0..4).find(|at| bytes.get(*at) != Some(&b' '))
 }
 
 /// Longest run of back-ticks at a line's beginning that [`quotable`] leaves there.

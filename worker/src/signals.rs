@@ -18,13 +18,19 @@ pub enum Signal {
 pub fn take() -> std::io::Result<mpsc::UnboundedReceiver<Signal>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let (tell, heard) = mpsc::unbounded_channel();
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let meaning = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
-            if tell.send(meaning).is_err() {
-                return;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let meaning = if signal == SIGHUP {
+                    Signal::Reload
+                } else {
+                    Signal::Stop
+                };
+                if tell.send(meaning).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     Ok(heard)
 }

@@ -17,7 +17,11 @@ impl Systemd {
     /// Reads what systemd left in the environment.
     pub fn connect() -> Self {
         let period = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        Systemd { period, next: period.map(|_| Instant::now()), status: String::new() }
+        Systemd {
+            period,
+            next: period.map(|_| Instant::now()),
+            status: String::new(),
+        }
     }
 
     /// The worker has begun its work; that the server is away does not count against it.
@@ -34,7 +38,7 @@ impl Systemd {
     pub fn status(&mut self, status: &str) {
         if self.status != status {
             status.clone_into(&mut self.status);
-            tell(&[NotifyState::Status(status.into())]);
+            tell(&[NotifyState::Status(status)]);
         }
     }
 

@@ -9,7 +9,9 @@ use crate::definition::{Angle, Definition, VALIDATOR_PERSONA};
 use crate::error::{ErrorKind, FlowError, choose};
 use crate::name::{Band, Fact};
 use crate::persona::{Persona, Personas};
-use crate::plan::{Expansion, Launch, PLAN_VERSION, Plan, PlanStep, Role, order_and_number, text_hash};
+use crate::plan::{
+    Expansion, Launch, PLAN_VERSION, Plan, PlanStep, Role, order_and_number, text_hash,
+};
 use crate::prompt::{self, Part};
 use draft::{Draft, holds, spine_drafts};
 use general::general_drafts;

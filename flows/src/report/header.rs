@@ -17,6 +17,10 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
     );
     if let Some(notice) = notice(run) {
         put!(out, "**{notice}**\n");
+        put!(
+            out,
+            "This report is partial: nothing in it is a validated answer.\n"
+        );
     }
     for line in run.question.trim().lines() {
         put!(out, "{}", format!("> {}", line.trim_end()).trim_end());
@@ -57,24 +61,18 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
 
 /// What has to be said before anything else of a run that did not complete.
 fn notice(run: &ReportRun) -> Option<String> {
-    let why = run
-        .error
-        .as_deref()
-        .map(|error| format!(": {}", inline(error, 500)));
-    let why = why.unwrap_or_default();
-    let partial = "This report is partial: nothing in it is a validated answer.";
-    match run.status.as_str() {
-        "completed" => None,
-        "running" => Some(format!("This run has not ended yet. {partial}")),
-        status => Some(format!(
-            "This run {}{why}. {partial}",
-            match status {
-                "failed" => "failed",
-                "cancelled" => "was cancelled",
-                _ => "did not complete",
-            }
-        )),
-    }
+    let state = match run.status.as_str() {
+        "completed" => return None,
+        "running" => "has not ended yet",
+        "failed" => "failed",
+        "cancelled" => "was cancelled",
+        _ => "did not complete",
+    };
+    let why = run.error.as_deref().map(|error| inline(error, 500));
+    Some(match why {
+        Some(why) if !why.is_empty() => format!("This run {state}: {why}"),
+        _ => format!("This run {state}."),
+    })
 }
 
 fn project(run: &ReportRun) -> String {
@@ -117,13 +115,18 @@ fn counts(parts: &Parts) -> String {
 
 /// `structure` (Structure) failed: why.
 pub(super) fn lost(step: &ReportStep) -> String {
-    let why = step
-        .error
-        .as_deref()
-        .map(|error| format!(": {}", inline(error, 300)));
-    let (label, status) = (inline(&step.label, 120), inline(&step.status, 20));
+    let why = step.error.as_deref().map(|error| inline(error, 300));
+    let why = why
+        .filter(|why| !why.is_empty())
+        .map(|why| format!(": {why}"));
+    let state = if step.status == "cancelled" {
+        "was cancelled"
+    } else {
+        "failed"
+    };
+    let label = inline(&step.label, 120);
     format!(
-        "{} ({label}) {status}{}",
+        "{} ({label}) {state}{}",
         code(&step.step_id),
         why.unwrap_or_default()
     )

@@ -7,8 +7,10 @@ use super::format::{cell, code, duration, inline, number};
 use super::header::{header, lost};
 use super::nest::nest;
 use super::parts::{Parts, Section, Validation, literal, parts};
+use crate::catalog::builtin_flow;
+use crate::name::Band;
 use crate::plan::{Kind, Role};
-use crate::text::quotable;
+use crate::text::{one_line, quotable};
 
 /// Renders the report of a run in any status. Works in time linear in the outputs' length and never
 /// panics on what models wrote.
@@ -189,18 +191,16 @@ fn roster(out: &mut String, run: &ReportRun, parts: &Parts) {
         } else {
             String::new()
         };
-        let (id, label, status) = (cell(&step.step_id), cell(&step.label), cell(&step.status));
+        let status = match step.error.as_deref().map(|error| one_line(error, 80)) {
+            Some(error) if !error.is_empty() => cell(&format!("{}: {error}", step.status)),
+            _ => cell(&step.status),
+        };
+        let (id, label) = (cell(&step.step_id), cell(&step.label));
         let time = duration(step.seconds);
         put!(
             out,
             "| {id} | {label} | {persona} | {status} | {attempts} | {time} | {tokens} |"
         );
-    }
-    if !parts.missing.is_empty() {
-        put!(out, "");
-        for step in &parts.missing {
-            put!(out, "- {}", lost(step));
-        }
     }
     if !parts.elsewhere.is_empty() {
         put!(out, "\nFull outputs that are not shown above:\n\n```sql");
@@ -230,21 +230,40 @@ fn next(out: &mut String, run: &ReportRun, parts: &Parts) {
             "To follow the run:".to_owned(),
             format!("SELECT * FROM flow_status({});", run.run_id),
         ),
-        (None, "completed") => ("To ask on:".to_owned(), again(run)),
-        (None, _) => ("To launch it again:".to_owned(), again(run)),
+        (None, "completed") => match larger(run) {
+            Some(band) => (
+                format!("At band {band} more agents look at the same question:"),
+                again(run, band.as_str()),
+            ),
+            None => (
+                "The other flows:".to_owned(),
+                "SELECT * FROM flow_catalog();".to_owned(),
+            ),
+        },
+        (None, _) => ("To launch it again:".to_owned(), again(run, &run.band)),
     };
     let (call, fence) = quotable(&call);
     put!(out, "{text}\n\n{fence}sql\n{call}\n{fence}");
 }
 
+/// The next band at which a flow of the library has more agents.
+fn larger(run: &ReportRun) -> Option<Band> {
+    let flow = builtin_flow(&run.flow_name)?;
+    let band: Band = run.band.parse().ok()?;
+    Band::ALL
+        .iter()
+        .copied()
+        .find(|other| flow.agents(*other) > flow.agents(band))
+}
+
 /// The call that launches the same again.
-fn again(run: &ReportRun) -> String {
+fn again(run: &ReportRun, band: &str) -> String {
     let (flow, question) = (literal(&run.flow_name), literal(&run.question));
     let mut call = format!("SELECT flow_launch({flow}, {question}");
     if let Some(project) = &run.project {
         call.push_str(&format!(", project => {}", literal(project)));
     }
-    call.push_str(&format!(", band => {}", literal(&run.band)));
+    call.push_str(&format!(", band => {}", literal(band)));
     if run.fast {
         call.push_str(", fast => true");
     }

@@ -1,27 +1,24 @@
 //! Output of models as part of a larger document: its headings nest below the document's own, and
 //! nothing that it leaves open reaches beyond its end.
 
-use crate::text::{Fences, Line};
+use crate::text::{Fences, Line, indent};
 
 /// The level of an ATX heading and the text behind its marks.
 pub(super) fn heading(line: &str) -> Option<(usize, &str)> {
-    let text = line.trim_start_matches(' ');
+    let text = &line[indent(line)?..];
     let level = text.bytes().take_while(|byte| *byte == b'#').count();
     let rest = &text[level..];
-    let marked = (1..=6).contains(&level) && line.len() - text.len() <= 3;
     let separate = rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']);
-    (marked && separate).then_some((level, rest))
+    ((1..=6).contains(&level) && separate).then_some((level, rest))
 }
 
 /// The level of a heading that this line underlines, if the line before is a paragraph.
 fn underline(line: &str) -> Option<usize> {
-    let text = line.trim_end();
-    let marks = text.trim_start_matches(' ');
-    let indented = text.len() - marks.len() > 3;
+    let marks = line[indent(line)?..].trim_end();
     let all = |mark: u8| !marks.is_empty() && marks.bytes().all(|byte| byte == mark);
-    match (indented, all(b'='), all(b'-')) {
-        (false, true, _) => Some(1),
-        (false, _, true) => Some(2),
+    match (all(b'='), all(b'-')) {
+        (true, _) => Some(1),
+        (_, true) => Some(2),
         _ => None,
     }
 }
@@ -107,12 +104,13 @@ fn push_heading(out: &mut String, level: usize, rest: &str) {
 
 /// HTML that begins a line could swallow the rest of the document.
 fn push_line(out: &mut String, line: &str) {
-    let text = line.trim_start_matches(' ');
+    let start = indent(line).unwrap_or(0);
+    let text = &line[start..];
     let html = text.strip_prefix('<').is_some_and(|rest| {
         rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
     });
-    if html && line.len() - text.len() <= 3 {
-        out.push_str(&line[..line.len() - text.len()]);
+    if html {
+        out.push_str(&line[..start]);
         out.push('\\');
         out.push_str(text);
     } else {

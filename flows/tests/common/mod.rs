@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod reports;
+pub mod wrong;
 
 use conductor_flows::{
     Band, Definition, Document, Expansion, FlowError, Launch, Persona, Personas, expand,

@@ -22,11 +22,15 @@ persona = "reader"
 brief = "Read."
 "#;
 
-const SYNTHESIZER: &str = "[synthesizer]\nlabel = \"Recommendations\"\npersona = \"writer\"\nbrief = \"Write.\"\n";
+const SYNTHESIZER: &str =
+    "[synthesizer]\nlabel = \"Recommendations\"\npersona = \"writer\"\nbrief = \"Write.\"\n";
 
 pub fn spine(synthesizer: bool) -> Expansion {
     let text = format!("{SPINE}{}", if synthesizer { SYNTHESIZER } else { "" });
-    let launch = Launch { question: QUESTION, ..launch(Band::Medium) };
+    let launch = Launch {
+        question: QUESTION,
+        ..launch(Band::Medium)
+    };
     expanded(&read(&text).unwrap(), &launch)
 }
 
@@ -39,7 +43,10 @@ pub fn data(plan: &Plan, outputs: &[(&str, &str)]) -> ReportData {
         .iter()
         .enumerate()
         .map(|(i, step)| {
-            let output = outputs.iter().find(|(id, _)| *id == step.id).map(|(_, output)| *output);
+            let output = outputs
+                .iter()
+                .find(|(id, _)| *id == step.id)
+                .map(|(_, output)| *output);
             let agent = step.persona.is_some();
             json!({
                 "step_id": step.id, "label": step.label, "kind": step.kind, "role": step.role,
@@ -68,7 +75,10 @@ pub fn data(plan: &Plan, outputs: &[(&str, &str)]) -> ReportData {
 
 /// The step of this id, to be changed.
 pub fn step<'a>(data: &'a mut ReportData, id: &str) -> &'a mut conductor_flows::ReportStep {
-    data.steps.iter_mut().find(|step| step.step_id == id).expect("the step is there")
+    data.steps
+        .iter_mut()
+        .find(|step| step.step_id == id)
+        .expect("the step is there")
 }
 
 pub const STRUCTURE: &str = "# Summary\n\nTwo modules know each other's insides.\n\n## Findings\n\n\

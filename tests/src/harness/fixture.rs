@@ -116,6 +116,7 @@ impl Conductor {
             allowed: folder.join("projects"),
             folder: folder.clone(),
             slots: setup.slots.unwrap_or(2),
+            name: "tested".into(),
             qwen: tools::qwen().unwrap_or_else(|missing| panic!("{missing}")),
         };
         let mut conductor = Self {
@@ -163,6 +164,12 @@ impl Conductor {
             "the worker does not end: {}",
             worker.words()
         );
+    }
+
+    /// Starts a worker in the place of one that has ended by itself.
+    pub fn restart_worker(&mut self) {
+        self.worker = None;
+        self.start_worker();
     }
 
     /// Another connection to this test's database.
@@ -218,7 +225,7 @@ impl Conductor {
             "--- worker.log ---\n{}",
             cluster::tail(&self.environment.log(), 6_000)
         );
-        let steps = "select run_id, step_id, status, left(error, 200) from flow_steps order by id";
+        let steps = "select run_id, step_id, status, left(error, 200) from flow_steps order by run_id, position";
         for row in self.sql.query(steps, &[]).await.unwrap_or_default() {
             let (run, step): (i64, String) = (row.get(0), row.get(1));
             let (status, error): (String, Option<String>) = (row.get(2), row.get(3));

@@ -9,6 +9,7 @@
 //! | [`processes`] | processes that belong to a folder, their memory, their end |
 //! | [`repository`] | git repositories, friendly and hostile |
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
+//! | [`sql_worker`] | a worker that is nothing but SQL |
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod cluster;
@@ -16,6 +17,7 @@ pub mod fixture;
 pub mod processes;
 pub mod repository;
 pub mod runs;
+pub mod sql_worker;
 pub mod tools;
 pub mod tree;
 pub mod worker;

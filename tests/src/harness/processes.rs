@@ -24,13 +24,21 @@ pub fn of_folder(folder: &Path) -> Vec<Process> {
         .collect()
 }
 
-fn names(pid: i32, needle: &[u8]) -> bool {
-    let holds = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+fn names(pid: i32, folder: &[u8]) -> bool {
     let file = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
-    holds(folder.as_os_str().as_encoded_bytes())
-        || holds(&file("cmdline"))
-        || holds(&file("environ"))
+    let working = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    holds(working.as_os_str().as_encoded_bytes(), folder)
+        || holds(&file("cmdline"), folder)
+        || holds(&file("environ"), folder)
+}
+
+/// Whether a path stands in a text and does not go on there with another name: `/a/1` is not in `/a/12`.
+fn holds(text: &[u8], path: &[u8]) -> bool {
+    let found = text.windows(path.len()).enumerate();
+    found.filter(|(_, window)| *window == path).any(|(at, _)| {
+        text.get(at + path.len())
+            .is_none_or(|next| !next.is_ascii_alphanumeric())
+    })
 }
 
 /// None if it has ended, a zombie included.
@@ -95,6 +103,13 @@ pub fn kill_all(folder: &Path) {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_folder_is_not_found_in_a_longer_name() {
+        assert!(holds(b"--state=/tmp/x/test_1/state", b"/tmp/x/test_1"));
+        assert!(holds(b"/tmp/x/test_1", b"/tmp/x/test_1"));
+        assert!(!holds(b"/tmp/x/test_12/state", b"/tmp/x/test_1"));
+    }
 
     #[test]
     fn finds_what_works_in_a_folder_until_it_ends() {

@@ -19,6 +19,8 @@ pub struct Environment {
     /// Root below which it serves projects.
     pub allowed: PathBuf,
     pub slots: u32,
+    /// Under which the worker announces itself.
+    pub name: String,
     pub qwen: PathBuf,
 }
 
@@ -47,7 +49,7 @@ impl Environment {
             .env("CONDUCTOR_SLOTS", self.slots.to_string())
             .env("CONDUCTOR_QWEN", &self.qwen)
             .env("CONDUCTOR_NODE", node)
-            .env("CONDUCTOR_WORKER_NAME", "tested")
+            .env("CONDUCTOR_WORKER_NAME", &self.name)
             .env("OPENAI_BASE_URL", &self.model_url)
             .env("OPENAI_API_KEY", "scripted")
             .current_dir(&self.folder)

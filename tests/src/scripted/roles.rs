@@ -130,8 +130,16 @@ pub const ROLES: [Role; 23] = [
 /// Where in a system prompt a persona says who it is.
 const OPENING: usize = 600;
 
-/// The built-in persona that a system prompt belongs to: the one it names first.
+/// The built-in persona that a system prompt belongs to: the one it names first, else the one whose
+/// finding ids its form shows.
 pub fn recognise(system: &str) -> Option<&'static Role> {
+    named(system).or_else(|| {
+        let shown = |role: &&Role| system.contains(&format!("\n### {}1. ", role.prefix));
+        ROLES.iter().find(shown)
+    })
+}
+
+fn named(system: &str) -> Option<&'static Role> {
     let opening: String = system.chars().take(OPENING).collect();
     let opening = words(&opening);
     ROLES
@@ -146,9 +154,12 @@ pub fn recognise(system: &str) -> Option<&'static Role> {
 
 /// Whether a system prompt is that of the persona of this name, built in or not.
 pub fn speaks_as(system: &str, name: &str) -> bool {
-    match recognise(system) {
+    match named(system) {
         Some(role) => role.name == name,
-        None => words(system).contains(&words(name)),
+        None => {
+            words(system).contains(&words(name))
+                || recognise(system).is_some_and(|role| role.name == name)
+        }
     }
 }
 
@@ -165,6 +176,7 @@ fn words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripted::form::Piece;
 
     #[test]
     fn recognises_the_persona_that_is_named_first() {
@@ -177,6 +189,26 @@ mod tests {
             "E"
         );
         assert_eq!(recognise("You remember things."), None);
+    }
+
+    #[test]
+    fn every_persona_of_the_project_is_recognised_and_shows_a_form() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../personas");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let body = text.splitn(3, "---\n").nth(2).unwrap();
+            let role = recognise(body).unwrap_or_else(|| panic!("{name} is not recognised"));
+            assert_eq!(role.name, name);
+            let id = format!("{}1.", role.prefix);
+            let form = crate::scripted::form::parse(body);
+            let item = |piece: &Piece| matches!(piece, Piece::Item { title, .. } if title.starts_with(&id));
+            assert!(form.iter().any(item), "{name} shows no item {id}");
+            seen += 1;
+        }
+        assert!(seen > 10);
     }
 
     #[test]

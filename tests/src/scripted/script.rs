@@ -224,6 +224,17 @@ impl Reply {
         }
     }
 
+    /// A reply that keeps even its headers back until `name` is released.
+    pub fn held(name: &str) -> Self {
+        Self {
+            hold: Some(Stall {
+                name: name.into(),
+                ..Stall::default()
+            }),
+            ..Self::default_behaviour()
+        }
+    }
+
     /// What the default behaviour would say.
     pub fn default_behaviour() -> Self {
         Self::parts([Part::Default])

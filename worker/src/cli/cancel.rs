@@ -19,8 +19,17 @@ pub struct CancelArgs {
 
 /// Cancels and prints the run's status.
 pub async fn run(mut client: Client, args: CancelArgs) -> Result<u8, Problem> {
-    let row = client.row("select conductor.flow_cancel($1)::text", &[(&args.run, Type::INT8)]).await?;
+    let row = client
+        .row(
+            "select conductor.flow_cancel($1)::text",
+            &[(&args.run, Type::INT8)],
+        )
+        .await?;
     let status: Option<String> = row.try_get(0).map_err(crate::db::Failure::from)?;
-    output::print(&format!("run {} is {}\n", args.run, output::one_line(&status.unwrap_or_default())));
+    output::print(&format!(
+        "run {} is {}\n",
+        args.run,
+        output::one_line(&status.unwrap_or_default())
+    ));
     Ok(0)
 }

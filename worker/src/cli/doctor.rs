@@ -68,15 +68,25 @@ pub fn run(args: DoctorArgs) -> ExitCode {
         output::print(&format!("{:#}\n", json!({"ok": ok, "checks": lines})));
     } else {
         let failed = lines.iter().filter(|line| !line.ok).count();
-        let summary = if ok { "all is well".to_owned() } else { format!("{failed} of {} checks failed", lines.len()) };
+        let summary = if ok {
+            "all is well".to_owned()
+        } else {
+            format!("{failed} of {} checks failed", lines.len())
+        };
         output::print(&format!("{summary}\n"));
     }
-    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn examine(config: &Config, tell: &mut impl FnMut(Line)) {
     look_at_server(config, tell).await;
-    let scratch = config.state_dir.join(format!("doctor-{}", std::process::id()));
+    let scratch = config
+        .state_dir
+        .join(format!("doctor-{}", std::process::id()));
     let made = std::fs::create_dir_all(&scratch);
     tell(match &made {
         Ok(()) => Line::good("state folder", config.state_dir.display().to_string()),
@@ -102,7 +112,10 @@ async fn examine(config: &Config, tell: &mut impl FnMut(Line)) {
 
 fn look_at_roots(config: &Config, tell: &mut impl FnMut(Line)) {
     if config.allow_roots.is_empty() {
-        tell(Line::good("allowed roots", "none: only runs without a project are taken (--allow-root)"));
+        tell(Line::good(
+            "allowed roots",
+            "none: only runs without a project are taken (--allow-root)",
+        ));
     }
     for root in &config.allow_roots {
         tell(look_at_root(root));
@@ -123,19 +136,35 @@ fn look_at_root(root: &Path) -> Line {
 async fn look_at_server(config: &Config, tell: &mut impl FnMut(Line)) {
     let db = Db::new(config.database.clone(), 2);
     let server = db.shown();
-    match text(&db, "select pg_catalog.current_setting('server_version') || ' as ' || current_user").await {
-        Ok(found) => tell(Line::good("server", format!("{server}: PostgreSQL {}", found.unwrap_or_default()))),
+    match text(
+        &db,
+        "select pg_catalog.current_setting('server_version') || ' as ' || current_user",
+    )
+    .await
+    {
+        Ok(found) => tell(Line::good(
+            "server",
+            format!("{server}: PostgreSQL {}", found.unwrap_or_default()),
+        )),
         Err(failure) => {
             let cure = "start it, or correct --database or the PG* variables";
             return tell(Line::bad("server", format!("{server}: {failure}"), cure));
         }
     }
-    let installed = text(&db, "select extversion from pg_catalog.pg_extension where extname = 'conductor'").await;
+    let installed = text(
+        &db,
+        "select extversion from pg_catalog.pg_extension where extname = 'conductor'",
+    )
+    .await;
     match installed {
         Ok(Some(version)) => tell(agreement(&version, env!("CARGO_PKG_VERSION"))),
         Ok(None) => {
             let cure = "CREATE EXTENSION conductor in this database";
-            return tell(Line::bad("extension", "not installed in this database", cure));
+            return tell(Line::bad(
+                "extension",
+                "not installed in this database",
+                cure,
+            ));
         }
         Err(failure) => return tell(Line::bad("extension", failure.to_string(), "")),
     }
@@ -147,7 +176,10 @@ async fn look_at_server(config: &Config, tell: &mut impl FnMut(Line)) {
 fn agreement(extension: &str, worker: &str) -> Line {
     let series = |version: &str| version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
     if series(extension) == series(worker) {
-        return Line::good("extension", format!("{extension}, agrees with this worker ({worker})"));
+        return Line::good(
+            "extension",
+            format!("{extension}, agrees with this worker ({worker})"),
+        );
     }
     Line::bad(
         "extension",
@@ -157,20 +189,31 @@ fn agreement(extension: &str, worker: &str) -> Line {
 }
 
 async fn look_at_rights(db: &Db) -> Line {
-    let functions: Vec<String> = WORKER_FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
+    let functions: Vec<String> = WORKER_FUNCTIONS
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
     let sql = "select string_agg(f.name, ', ' order by f.name) from unnest($1) f (name) \
                where not pg_catalog.has_schema_privilege('conductor', 'usage') or not exists ( \
                  select from pg_catalog.pg_proc p \
                  where p.pronamespace = 'conductor'::regnamespace and p.proname = f.name \
                    and pg_catalog.has_function_privilege(p.oid, 'execute'))";
     let missing = async {
-        let row = db.session().await?.row(LIMIT, sql, &[(&functions, Type::TEXT_ARRAY)]).await?;
+        let row = db
+            .session()
+            .await?
+            .row(LIMIT, sql, &[(&functions, Type::TEXT_ARRAY)])
+            .await?;
         Ok::<_, Failure>(row.try_get::<_, Option<String>>(0)?)
     };
     match missing.await {
         Ok(None) => Line::good("worker's rights", "may call every worker function"),
         Ok(Some(missing)) => {
-            let role = db.config().get_user().unwrap_or("the worker's role").replace('\'', "''");
+            let role = db
+                .config()
+                .get_user()
+                .unwrap_or("the worker's role")
+                .replace('\'', "''");
             Line::bad(
                 "worker's rights",
                 format!("may not call {missing}"),
@@ -188,7 +231,9 @@ async fn look_at_doorbell(db: Db) -> Line {
     let heard = timeout(LIMIT, rings.recv()).await;
     listener.abort();
     match heard {
-        Ok(Some(Ring::Listening { proved: true })) => Line::good("doorbell", "a notification arrives"),
+        Ok(Some(Ring::Listening { proved: true })) => {
+            Line::good("doorbell", "a notification arrives")
+        }
         Ok(Some(Ring::Listening { proved: false })) => Line::good(
             "doorbell",
             "no notification arrives (a pooler in transaction mode?): the worker looks for tasks by itself, more slowly",
@@ -213,8 +258,16 @@ fn supports_color() -> bool {
 
 fn shown(line: &Line, colors: bool) -> String {
     let (mark, color) = if line.ok { ("✓", 32) } else { ("✗", 31) };
-    let mark = if colors { format!("\u{1b}[{color}m{mark}\u{1b}[0m") } else { mark.to_owned() };
-    let mut text = format!("{mark} {}: {}\n", output::one_line(&line.name), output::one_line(&line.detail));
+    let mark = if colors {
+        format!("\u{1b}[{color}m{mark}\u{1b}[0m")
+    } else {
+        mark.to_owned()
+    };
+    let mut text = format!(
+        "{mark} {}: {}\n",
+        output::one_line(&line.name),
+        output::one_line(&line.detail)
+    );
     if let Some(cure) = &line.cure {
         text.push_str(&format!("  → {}\n", output::one_line(cure)));
     }
@@ -227,9 +280,15 @@ mod tests {
 
     #[test]
     fn a_failure_is_shown_with_its_cure() {
-        assert_eq!(shown(&Line::good("qwen", "0.24.4"), false), "✓ qwen: 0.24.4\n");
         assert_eq!(
-            shown(&Line::bad("qwen", "not\u{1b}[2J found", "install it"), false),
+            shown(&Line::good("qwen", "0.24.4"), false),
+            "✓ qwen: 0.24.4\n"
+        );
+        assert_eq!(
+            shown(
+                &Line::bad("qwen", "not\u{1b}[2J found", "install it"),
+                false
+            ),
             "✗ qwen: not found\n  → install it\n"
         );
     }

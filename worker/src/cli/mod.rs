@@ -25,10 +25,17 @@ use tracing_subscriber::EnvFilter;
 
 /// Fixed multi-agent analysis flows inside PostgreSQL: the worker, and commands for people.
 #[derive(Parser)]
-#[command(name = "conductor", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 all is well, 1 a run or a check failed, 2 bad usage or refused by the server, \
+#[command(
+    name = "conductor",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 all is well, 1 a run or a check failed, 2 bad usage or refused by the server, \
                         130 the run was cancelled.\nLogs go to standard error, at the level that CONDUCTOR_LOG or \
-                        RUST_LOG names (info, debug, …).")]
+                        RUST_LOG names (info, debug, …)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,7 +62,12 @@ enum Command {
 pub struct DatabaseArgs {
     /// Connection string, for instance postgres://user@host/database; else the PG* variables and the password file,
     /// as psql reads them
-    #[arg(long = "database", value_name = "URL", env = "CONDUCTOR_DATABASE_URL", hide_env_values = true)]
+    #[arg(
+        long = "database",
+        value_name = "URL",
+        env = "CONDUCTOR_DATABASE_URL",
+        hide_env_values = true
+    )]
     url: Option<String>,
 }
 
@@ -67,21 +79,33 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::run(args),
         Command::Doctor(args) => doctor::run(args),
         #[cfg(feature = "cli")]
-        Command::Launch(args) => people::run(args.database.url.clone(), async |client| launch::run(client, args).await),
+        Command::Launch(args) => people::run(args.database.url.clone(), async |client| {
+            launch::run(client, args).await
+        }),
         #[cfg(feature = "cli")]
-        Command::Watch(args) => people::run(args.database.url.clone(), async |client| watch::run(client, args).await),
+        Command::Watch(args) => people::run(args.database.url.clone(), async |client| {
+            watch::run(client, args).await
+        }),
         #[cfg(feature = "cli")]
-        Command::Report(args) => people::run(args.database.url.clone(), async |client| report::run(client, args).await),
+        Command::Report(args) => people::run(args.database.url.clone(), async |client| {
+            report::run(client, args).await
+        }),
         #[cfg(feature = "cli")]
-        Command::Cancel(args) => people::run(args.database.url.clone(), async |client| cancel::run(client, args).await),
+        Command::Cancel(args) => people::run(args.database.url.clone(), async |client| {
+            cancel::run(client, args).await
+        }),
         #[cfg(feature = "cli")]
-        Command::History(args) => people::run(args.database.url.clone(), async |client| history::run(client, args).await),
+        Command::History(args) => people::run(args.database.url.clone(), async |client| {
+            history::run(client, args).await
+        }),
     }
 }
 
 /// One readable line an event on standard error. The daemon talks by default, people's commands only of trouble.
 fn start_logging(daemon: bool) {
-    let wanted = ["CONDUCTOR_LOG", "RUST_LOG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    let wanted = ["CONDUCTOR_LOG", "RUST_LOG"]
+        .iter()
+        .find_map(|name| env(name).filter(|value| !value.is_empty()));
     let default = if daemon { "info" } else { "error" };
     let filter = EnvFilter::builder().parse_lossy(wanted.unwrap_or_else(|| default.into()));
     let lines = tracing_subscriber::fmt()
@@ -104,7 +128,10 @@ fn env(name: &str) -> Option<String> {
 
 /// A runtime for one command.
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives threads to a new process")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives threads to a new process")
 }
 
 #[cfg(test)]
@@ -122,7 +149,12 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
             }
         }
     }

@@ -17,7 +17,11 @@ pub fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let length = if c == '\u{1b}' { escape_length(rest) } else { c.len_utf8() };
+        let length = if c == '\u{1b}' {
+            escape_length(rest)
+        } else {
+            c.len_utf8()
+        };
         if c == '\n' || c == '\t' || !is_dangerous(c) {
             clean.push(c);
         }
@@ -43,7 +47,9 @@ fn is_dangerous(c: char) -> bool {
 fn escape_length(text: &str) -> usize {
     let body = &text[1..];
     let end = match body.chars().next() {
-        Some('[') => body[1..].find(|c: char| ('\u{40}'..='\u{7e}').contains(&c)).map(|at| at + 3),
+        Some('[') => body[1..]
+            .find(|c: char| ('\u{40}'..='\u{7e}').contains(&c))
+            .map(|at| at + 3),
         Some(']' | 'P' | 'X' | '^' | '_') => {
             let bell = body.find('\u{7}').map(|at| at + 2);
             let terminator = body.find("\u{1b}\\").map(|at| at + 3);
@@ -53,7 +59,8 @@ fn escape_length(text: &str) -> usize {
         _ => None,
     };
     // A sequence of the field is short; what claims to be longer is text.
-    end.filter(|end| *end <= 256 && !text[..*end].contains('\n')).unwrap_or(1)
+    end.filter(|end| *end <= 256 && !text[..*end].contains('\n'))
+        .unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -65,7 +72,10 @@ mod tests {
         for (hostile, clean) in [
             ("a\u{1b}[31mred\u{1b}[0m b", "ared b"),
             ("\u{1b}]0;title\u{7}x", "x"),
-            ("\u{1b}]8;;http://evil\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            (
+                "\u{1b}]8;;http://evil\u{1b}\\link\u{1b}]8;;\u{1b}\\",
+                "link",
+            ),
             ("\u{1b}[2J\u{1b}[Hx", "x"),
             ("\u{1b}c\u{9b}31mx", "31mx"),
             ("a\u{8}\u{8}b\0c\rd", "abcd"),
@@ -80,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_sequence_that_does_not_end_hides_nothing() {
-        assert_eq!(harmless("\u{1b}]0;all of this\nis text"), "]0;all of this\nis text");
+        assert_eq!(
+            harmless("\u{1b}]0;all of this\nis text"),
+            "]0;all of this\nis text"
+        );
         assert_eq!(harmless("\u{1b}[12;\nline"), "[12;\nline");
         let long = format!("\u{1b}P{}\u{7}end", "x".repeat(1000));
         assert!(harmless(&long).contains("xxx"));

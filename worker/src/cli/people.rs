@@ -55,7 +55,10 @@ impl Client {
 }
 
 /// Connects, runs a command to its exit code, and shows what went wrong.
-pub fn run(database: Option<String>, command: impl AsyncFnOnce(Client) -> Result<u8, Problem>) -> ExitCode {
+pub fn run(
+    database: Option<String>,
+    command: impl AsyncFnOnce(Client) -> Result<u8, Problem>,
+) -> ExitCode {
     let config = match db::resolve(database.as_deref(), &super::env, "conductor") {
         Ok(config) => config,
         Err(error) => {
@@ -83,7 +86,9 @@ fn explain(problem: &Problem, server: &str) -> String {
              hint: start it, or name another with --database or the PG* variables\n",
             one_line(reason)
         ),
-        Problem::Server(Failure::Refused(refusal) | Failure::Again(refusal)) => shown("error", &surely_hinted(refusal)),
+        Problem::Server(Failure::Refused(refusal) | Failure::Again(refusal)) => {
+            shown("error", &surely_hinted(refusal))
+        }
         Problem::Server(failure @ Failure::StaleLease) => format!("error: {failure}\n"),
     }
 }
@@ -91,12 +96,19 @@ fn explain(problem: &Problem, server: &str) -> String {
 /// Adds a hint where the server itself cannot know one.
 fn surely_hinted(refusal: &Refusal) -> Refusal {
     let hint = match refusal.sqlstate.as_str() {
-        "42883" | "3F000" | "42P01" => "is the extension installed in this database? CREATE EXTENSION conductor",
-        "42501" => "an owner of the extension grants it with SELECT conductor.grant_launcher('role')",
+        "42883" | "3F000" | "42P01" => {
+            "is the extension installed in this database? CREATE EXTENSION conductor"
+        }
+        "42501" => {
+            "an owner of the extension grants it with SELECT conductor.grant_launcher('role')"
+        }
         _ => "",
     };
     Refusal {
-        hint: refusal.hint.clone().or_else(|| Some(hint.to_owned()).filter(|hint| !hint.is_empty())),
+        hint: refusal
+            .hint
+            .clone()
+            .or_else(|| Some(hint.to_owned()).filter(|hint| !hint.is_empty())),
         ..refusal.clone()
     }
 }
@@ -128,7 +140,10 @@ mod tests {
     #[test]
     fn an_error_is_shown_with_everything_the_server_says() {
         assert_eq!(
-            explain(&refusal("42704", Some("did you mean research?")), "h:5432/d"),
+            explain(
+                &refusal("42704", Some("did you mean research?")),
+                "h:5432/d"
+            ),
             "error: no flow named \"reserch\"\ndetail: known: a, b\nhint: did you mean research?\nsqlstate: 42704\n"
         );
     }
@@ -142,7 +157,13 @@ mod tests {
 
     #[test]
     fn an_unreachable_server_is_named() {
-        let text = explain(&Problem::Server(Failure::Gone("connection refused".into())), "h:5432/d");
-        assert!(text.contains("h:5432/d") && text.contains("--database"), "{text}");
+        let text = explain(
+            &Problem::Server(Failure::Gone("connection refused".into())),
+            "h:5432/d",
+        );
+        assert!(
+            text.contains("h:5432/d") && text.contains("--database"),
+            "{text}"
+        );
     }
 }

@@ -23,7 +23,10 @@ pub struct ReportArgs {
 /// Prints the report without terminal escapes.
 pub async fn run(mut client: Client, args: ReportArgs) -> Result<u8, Problem> {
     let row = client
-        .row("select conductor.flow_report($1, $2)", &[(&args.run, Type::INT8), (&args.format, Type::TEXT)])
+        .row(
+            "select conductor.flow_report($1, $2)",
+            &[(&args.run, Type::INT8), (&args.format, Type::TEXT)],
+        )
         .await?;
     let report: String = row.try_get(0).map_err(crate::db::Failure::from)?;
     let end = if report.ends_with('\n') { "" } else { "\n" };

@@ -15,7 +15,12 @@ pub struct MachineArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     /// Folder whose projects may be read; may be given several times. Projects elsewhere are refused
-    #[arg(long = "allow-root", value_name = "DIR", env = "CONDUCTOR_ALLOW_ROOT", value_delimiter = ':')]
+    #[arg(
+        long = "allow-root",
+        value_name = "DIR",
+        env = "CONDUCTOR_ALLOW_ROOT",
+        value_delimiter = ':'
+    )]
     allow_roots: Vec<PathBuf>,
     /// Folder for snapshots and jobs, of this worker alone [default: $XDG_STATE_HOME/conductor]
     #[arg(long, value_name = "DIR", env = "CONDUCTOR_STATE_DIR")]
@@ -44,27 +49,49 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "N", env = "CONDUCTOR_SLOTS", default_value_t = 4)]
     slots: usize,
     /// Name of this worker, unique on its host
-    #[arg(long, value_name = "NAME", env = "CONDUCTOR_WORKER_NAME", default_value = "worker")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CONDUCTOR_WORKER_NAME",
+        default_value = "worker"
+    )]
     name: String,
     /// Model that this worker serves; may be given several times [default: any]
-    #[arg(long = "model", value_name = "MODEL", env = "CONDUCTOR_MODELS", value_delimiter = ',')]
+    #[arg(
+        long = "model",
+        value_name = "MODEL",
+        env = "CONDUCTOR_MODELS",
+        value_delimiter = ','
+    )]
     models: Vec<String>,
 }
 
 impl MachineArgs {
     /// The daemon's settings as far as the machine goes.
-    pub fn resolve(self, slots: usize, name: Option<String>, models: Vec<String>) -> Result<Config, String> {
+    pub fn resolve(
+        self,
+        slots: usize,
+        name: Option<String>,
+        models: Vec<String>,
+    ) -> Result<Config, String> {
         let given = Given {
             database: self.database.url,
             // An empty variable is one empty path.
-            allow_roots: self.allow_roots.into_iter().filter(|root| !root.as_os_str().is_empty()).collect(),
+            allow_roots: self
+                .allow_roots
+                .into_iter()
+                .filter(|root| !root.as_os_str().is_empty())
+                .collect(),
             slots,
             state_dir: self.state_dir,
             qwen: self.qwen,
             node: self.node,
             credentials: self.credentials,
             name,
-            models: models.into_iter().filter(|model| !model.is_empty()).collect(),
+            models: models
+                .into_iter()
+                .filter(|model| !model.is_empty())
+                .collect(),
         };
         given.resolve(&super::env)
     }
@@ -72,7 +99,10 @@ impl MachineArgs {
 
 /// Runs the daemon; 0 after a clean end, 1 when something could not be handed back, 2 for bad settings.
 pub fn run(args: WorkerArgs) -> ExitCode {
-    let config = match args.machine.resolve(args.slots, Some(args.name), args.models) {
+    let config = match args
+        .machine
+        .resolve(args.slots, Some(args.name), args.models)
+    {
         Ok(config) => config,
         Err(error) => {
             eprintln!("error: {error}");

@@ -20,7 +20,9 @@ pub fn resolve(
     application: &str,
 ) -> Result<Config, String> {
     let mut config = match url {
-        Some(url) => Config::from_str(url).map_err(|e| format!("bad connection string: {}", causes(&e)))?,
+        Some(url) => {
+            Config::from_str(url).map_err(|e| format!("bad connection string: {}", causes(&e)))?
+        }
         None => Config::new(),
     };
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
@@ -36,7 +38,9 @@ pub fn resolve(
     }
     if config.get_ports().is_empty() {
         for port in env("PGPORT").iter().flat_map(|ports| ports.split(',')) {
-            let port = port.parse().map_err(|_| format!("PGPORT is not a port: {port:?}"))?;
+            let port = port
+                .parse()
+                .map_err(|_| format!("PGPORT is not a port: {port:?}"))?;
             config.port(port);
         }
     }
@@ -58,7 +62,9 @@ pub fn resolve(
     if config.get_password().is_none() {
         if let Some(password) = env("PGPASSWORD") {
             config.password(password);
-        } else if let Some(password) = password_file(&env).and_then(|file| from_password_file(&file, &config)) {
+        } else if let Some(password) =
+            password_file(&env).and_then(|file| from_password_file(&file, &config))
+        {
             config.password(password);
         }
     }
@@ -94,7 +100,11 @@ fn default_host() -> &'static str {
 pub fn shown(config: &Config) -> String {
     let port_of = |index: usize| {
         let ports = config.get_ports();
-        ports.get(index).or_else(|| ports.first()).copied().unwrap_or(5432)
+        ports
+            .get(index)
+            .or_else(|| ports.first())
+            .copied()
+            .unwrap_or(5432)
     };
     let mut hosts: Vec<String> = config
         .get_hosts()
@@ -107,7 +117,9 @@ pub fn shown(config: &Config) -> String {
         .collect();
     if hosts.is_empty() {
         let addresses = config.get_hostaddrs().iter().enumerate();
-        hosts = addresses.map(|(index, address)| format!("{address}:{}", port_of(index))).collect();
+        hosts = addresses
+            .map(|(index, address)| format!("{address}:{}", port_of(index)))
+            .collect();
     }
     match config.get_dbname().or(config.get_user()) {
         Some(name) => format!("{}/{name}", hosts.join(",")),
@@ -133,16 +145,26 @@ fn from_password_file(file: &Path, config: &Config) -> Option<String> {
         Some(Host::Tcp(name)) => name.clone(),
         _ => "localhost".to_owned(),
     };
-    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
+    let port = config
+        .get_ports()
+        .first()
+        .copied()
+        .unwrap_or(5432)
+        .to_string();
     let user = config.get_user()?;
     let database = config.get_dbname().unwrap_or(user);
     let wanted = [host.as_str(), port.as_str(), database, user];
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let fields = split_unescaped(line);
-        let fits = fields.len() == 5
-            && fields.iter().zip(wanted).all(|(field, want)| field == "*" || field == want);
-        fits.then(|| fields[4].clone())
-    })
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| {
+            let fields = split_unescaped(line);
+            let fits = fields.len() == 5
+                && fields
+                    .iter()
+                    .zip(wanted)
+                    .all(|(field, want)| field == "*" || field == want);
+            fits.then(|| fields[4].clone())
+        })
 }
 
 /// Splits at colons; a backslash takes the character after it as it stands.
@@ -152,7 +174,10 @@ fn split_unescaped(line: &str) -> Vec<String> {
     while let Some(c) = characters.next() {
         match c {
             ':' => fields.push(String::new()),
-            '\\' => fields.last_mut().expect("never empty").extend(characters.next()),
+            '\\' => fields
+                .last_mut()
+                .expect("never empty")
+                .extend(characters.next()),
             _ => fields.last_mut().expect("never empty").push(c),
         }
     }
@@ -161,7 +186,9 @@ fn split_unescaped(line: &str) -> Vec<String> {
 
 fn causes(error: &tokio_postgres::Error) -> String {
     use std::error::Error;
-    error.source().map_or_else(|| error.to_string(), |cause| cause.to_string())
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |cause| cause.to_string())
 }
 
 #[cfg(test)]
@@ -170,14 +197,21 @@ mod tests {
     use std::collections::HashMap;
 
     fn environment(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> + use<> {
-        let map: HashMap<String, String> =
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let map: HashMap<String, String> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         move |name| map.get(name).cloned()
     }
 
     #[test]
     fn the_url_wins_and_the_environment_fills_what_it_leaves_out() {
-        let env = environment(&[("PGHOST", "elsewhere"), ("PGPORT", "6000"), ("PGUSER", "ann"), ("PGPASSWORD", "pw")]);
+        let env = environment(&[
+            ("PGHOST", "elsewhere"),
+            ("PGPORT", "6000"),
+            ("PGUSER", "ann"),
+            ("PGPASSWORD", "pw"),
+        ]);
         let config = resolve(Some("host=db.example.org dbname=shop"), &env, "conductor").unwrap();
         assert_eq!(shown(&config), "db.example.org:6000/shop");
         assert_eq!(config.get_user(), Some("ann"));
@@ -196,16 +230,32 @@ mod tests {
     fn limits_are_set_unless_the_url_sets_them() {
         let config = resolve(Some("postgres://h/d"), &environment(&[]), "conductor").unwrap();
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(10)));
-        assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(30)));
+        assert_eq!(
+            config.get_tcp_user_timeout(),
+            Some(&Duration::from_secs(30))
+        );
         assert_eq!(config.get_keepalives_idle(), Duration::from_secs(20));
-        let config = resolve(Some("postgres://h/d?connect_timeout=3"), &environment(&[]), "c").unwrap();
+        let config = resolve(
+            Some("postgres://h/d?connect_timeout=3"),
+            &environment(&[]),
+            "c",
+        )
+        .unwrap();
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
     }
 
     #[test]
     fn an_error_names_the_setting_and_no_password() {
-        let error = resolve(Some("postgres://u:secret@h/d?colour=red"), &environment(&[]), "c").unwrap_err();
-        assert!(error.contains("colour") && !error.contains("secret"), "{error}");
+        let error = resolve(
+            Some("postgres://u:secret@h/d?colour=red"),
+            &environment(&[]),
+            "c",
+        )
+        .unwrap_err();
+        assert!(
+            error.contains("colour") && !error.contains("secret"),
+            "{error}"
+        );
         let error = resolve(None, &environment(&[("PGPORT", "x1")]), "c").unwrap_err();
         assert!(error.contains("PGPORT"), "{error}");
     }

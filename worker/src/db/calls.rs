@@ -15,6 +15,8 @@ use super::session::Db;
 
 /// Short calls: none of them waits for more than a row lock.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// A claim may wait for others, and brings prompts of several hundred kilobytes each.
+const CLAIM_LIMIT: Duration = Duration::from_secs(60);
 /// Calls that carry output, which may be tens of megabytes over a slow line.
 const BULK_LIMIT: Duration = Duration::from_secs(300);
 
@@ -158,8 +160,7 @@ impl Db {
             .session()
             .await?
             .rows(
-                // Prompts of several hundred kilobytes each come back.
-                BULK_LIMIT,
+                CLAIM_LIMIT,
                 "select task_id, run_id, step_id, lease, attempt, agent, model, mode_id, system_prompt, prompt, \
                  project, root, input, deadline_at, snapshot, limits from conductor.task_claim($1, $2)",
                 &[(&worker, Type::INT8), (&slots, Type::INT4)],
@@ -197,7 +198,11 @@ impl Db {
     }
 
     /// Renews the leases and returns those to end.
-    pub async fn heartbeat(&self, worker: i64, leases: &[Uuid]) -> Result<Vec<(Uuid, Verdict)>, Failure> {
+    pub async fn heartbeat(
+        &self,
+        worker: i64,
+        leases: &[Uuid],
+    ) -> Result<Vec<(Uuid, Verdict)>, Failure> {
         let rows = self
             .session()
             .await?
@@ -225,7 +230,11 @@ impl Db {
             .rows(
                 BULK_LIMIT,
                 "select conductor.task_stream($1, $2, $3)",
-                &[(&task, Type::INT8), (&lease, Type::UUID), (events, Type::JSONB)],
+                &[
+                    (&task, Type::INT8),
+                    (&lease, Type::UUID),
+                    (events, Type::JSONB),
+                ],
             )
             .await?;
         Ok(())
@@ -292,13 +301,20 @@ fn claim_from(row: &Row) -> Result<Claim, Failure> {
         agent: row.try_get("agent")?,
         model: row.try_get("model")?,
         mode_id: row.try_get("mode_id")?,
-        system_prompt: row.try_get::<_, Option<String>>("system_prompt")?.unwrap_or_default(),
+        system_prompt: row
+            .try_get::<_, Option<String>>("system_prompt")?
+            .unwrap_or_default(),
         prompt: row.try_get("prompt")?,
         project: row.try_get("project")?,
         root: row.try_get::<_, Option<String>>("root")?.map(PathBuf::from),
-        input: row.try_get::<_, Option<Value>>("input")?.unwrap_or_default(),
+        input: row
+            .try_get::<_, Option<Value>>("input")?
+            .unwrap_or_default(),
         deadline_at: row.try_get("deadline_at")?,
-        snapshot: row.try_get::<_, Option<Value>>("snapshot")?.map(from_json).transpose()?,
+        snapshot: row
+            .try_get::<_, Option<Value>>("snapshot")?
+            .map(from_json)
+            .transpose()?,
         limits: row
             .try_get::<_, Option<Value>>("limits")?
             .map(from_json)
@@ -333,7 +349,9 @@ mod tests {
     #[test]
     fn an_answer_of_another_form_says_what_to_check() {
         let failure = from_json::<Registered>(json!({"id": 1})).unwrap_err();
-        let Failure::Refused(refusal) = failure else { panic!("{failure:?}") };
+        let Failure::Refused(refusal) = failure else {
+            panic!("{failure:?}")
+        };
         assert!(refusal.message.contains("worker_id"));
         assert!(refusal.hint.unwrap().contains("one version"));
     }

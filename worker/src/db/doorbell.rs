@@ -33,7 +33,9 @@ pub struct Doorbell {
 pub enum Ring {
     /// Listening, from now on; whatever happened before must be looked up once. `proved` is false when a
     /// notification sent from another session did not arrive, as behind a pooler in transaction mode.
-    Listening { proved: bool },
+    Listening {
+        proved: bool,
+    },
     Frame(Doorbell),
     /// The connection could not be made or broke; it is tried again.
     Lost(String),
@@ -75,7 +77,11 @@ async fn listen_once(
         .collect();
     within(CONNECT_LIMIT, client.batch_execute(&listens.join("; "))).await?;
     let proved = prove(db, &proof, &mut heard, rings).await?;
-    within(CONNECT_LIMIT, client.batch_execute(&format!("unlisten {}", escape_identifier(&proof)))).await?;
+    within(
+        CONNECT_LIMIT,
+        client.batch_execute(&format!("unlisten {}", escape_identifier(&proof))),
+    )
+    .await?;
     backoff.reset();
     if rings.send(Ring::Listening { proved }).await.is_err() {
         return Ok(());
@@ -102,8 +108,8 @@ impl Drop for Driver {
 
 async fn connect(db: &Db) -> Result<(Client, mpsc::Receiver<Notification>, Driver), Failure> {
     let connecting = timeout(CONNECT_LIMIT, db.config().connect(NoTls)).await;
-    let (client, mut connection) =
-        connecting.map_err(|_| Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs())))??;
+    let (client, mut connection) = connecting
+        .map_err(|_| Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs())))??;
     let (tell, heard) = mpsc::channel(256);
     let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -124,7 +130,11 @@ async fn prove(
 ) -> Result<bool, Failure> {
     let mut session = db.session().await?;
     session
-        .rows(CONNECT_LIMIT, "select pg_catalog.pg_notify($1, '')", &[(&channel, Type::TEXT)])
+        .rows(
+            CONNECT_LIMIT,
+            "select pg_catalog.pg_notify($1, '')",
+            &[(&channel, Type::TEXT)],
+        )
         .await?;
     drop(session);
     let arrival = async {
@@ -145,7 +155,10 @@ fn forward(notification: &Notification, rings: &mpsc::Sender<Ring>) {
             let _ = rings.try_send(Ring::Frame(doorbell));
         }
         // Anyone who may connect can notify: what is not ours is no reason to wake up.
-        Err(_) => tracing::debug!(channel = notification.channel(), "a notification of unknown form"),
+        Err(_) => tracing::debug!(
+            channel = notification.channel(),
+            "a notification of unknown form"
+        ),
     }
 }
 
@@ -155,7 +168,10 @@ async fn within<T>(
 ) -> Result<T, Failure> {
     match timeout(limit, call).await {
         Ok(result) => Ok(result?),
-        Err(_) => Err(Failure::Gone(format!("no answer within {} s", limit.as_secs()))),
+        Err(_) => Err(Failure::Gone(format!(
+            "no answer within {} s",
+            limit.as_secs()
+        ))),
     }
 }
 
@@ -165,8 +181,16 @@ mod tests {
 
     #[test]
     fn a_payload_is_read_and_a_foreign_one_is_not() {
-        let ours: Doorbell = serde_json::from_str(r#"{"type":"flow_run_started","run_id":7,"seq":1}"#).unwrap();
-        assert_eq!(ours, Doorbell { kind: "flow_run_started".into(), run_id: 7, seq: 1 });
+        let ours: Doorbell =
+            serde_json::from_str(r#"{"type":"flow_run_started","run_id":7,"seq":1}"#).unwrap();
+        assert_eq!(
+            ours,
+            Doorbell {
+                kind: "flow_run_started".into(),
+                run_id: 7,
+                seq: 1
+            }
+        );
         assert!(serde_json::from_str::<Doorbell>("hello").is_err());
         assert!(serde_json::from_str::<Doorbell>(r#"{"type":"x"}"#).is_err());
     }

@@ -137,7 +137,9 @@ mod tests {
 
     #[test]
     fn conflicts_and_shortages_are_tried_again() {
-        for code in ["40001", "40P01", "55P03", "57014", "53100", "53300", "58030"] {
+        for code in [
+            "40001", "40P01", "55P03", "57014", "53100", "53300", "58030",
+        ] {
             assert!(matches!(of(code), Failure::Again(_)), "{code}");
             assert!(of(code).is_passing(), "{code}");
         }
@@ -145,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_server_going_down_counts_as_no_connection() {
-        for code in ["57P01", "57P02", "57P03", "57P05", "08006", "08P01", "25006"] {
+        for code in [
+            "57P01", "57P02", "57P03", "57P05", "08006", "08P01", "25006",
+        ] {
             assert!(matches!(of(code), Failure::Gone(_)), "{code}");
         }
     }

@@ -7,7 +7,9 @@ mod failure;
 mod session;
 
 pub use address::{resolve, shown};
-pub use calls::{Claim, Ended, Finish, Limits, RecordedSnapshot, Registered, Registration, Verdict};
+pub use calls::{
+    Claim, Ended, Finish, Limits, RecordedSnapshot, Registered, Registration, Verdict,
+};
 pub use doorbell::{Doorbell, Ring, listen};
 pub use failure::{Failure, Refusal};
 pub use session::{Db, Param, Session};

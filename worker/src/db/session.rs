@@ -100,16 +100,21 @@ impl Db {
     }
 
     fn take_idle(&self) -> Option<Wire> {
-        let mut idle = self.inner.idle.lock().expect("no panic while idle sessions are held");
+        let mut idle = self
+            .inner
+            .idle
+            .lock()
+            .expect("no panic while idle sessions are held");
         idle.retain(|i| i.since.elapsed() < IDLE_LIMIT && !i.wire.client.is_closed());
         idle.pop().map(|i| i.wire)
     }
 
     async fn connect(&self) -> Result<Wire, Failure> {
         let connecting = self.inner.config.connect(NoTls);
-        let (client, mut connection) = timeout(CONNECT_LIMIT, connecting)
-            .await
-            .map_err(|_| Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs())))??;
+        let (client, mut connection) =
+            timeout(CONNECT_LIMIT, connecting).await.map_err(|_| {
+                Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs()))
+            })??;
         let notices = self.inner.notices.clone();
         let connection = tokio::spawn(async move {
             while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -117,7 +122,9 @@ impl Db {
                     (Ok(AsyncMessage::Notice(notice)), Some(notices)) => {
                         let _ = notices.send(Refusal::from(&notice));
                     }
-                    (Ok(AsyncMessage::Notice(notice)), None) => tracing::debug!(%notice, "the server remarks"),
+                    (Ok(AsyncMessage::Notice(notice)), None) => {
+                        tracing::debug!(%notice, "the server remarks")
+                    }
                     (Ok(_), _) => {}
                     (Err(error), _) => {
                         tracing::debug!(%error, "a connection to the server ended");
@@ -141,7 +148,12 @@ pub struct Session {
 impl Session {
     /// Runs one statement and returns its rows. A call that takes longer than `limit` is cancelled on the server too
     /// and counts as a lost connection, because nobody knows whether it took effect.
-    pub async fn rows(&mut self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failure> {
+    pub async fn rows(
+        &mut self,
+        limit: Duration,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, Failure> {
         // Stays so when this future is dropped half-way: the answer would meet the next caller.
         self.usable = false;
         let client = &self.wire.as_ref().expect("present until drop").client;
@@ -157,18 +169,30 @@ impl Session {
             }
             Err(_) => {
                 let cancel = client.cancel_token();
-                tokio::spawn(async move { timeout(CONNECT_LIMIT, cancel.cancel_query(NoTls)).await });
-                Err(Failure::Gone(format!("no answer within {} s", limit.as_secs())))
+                tokio::spawn(
+                    async move { timeout(CONNECT_LIMIT, cancel.cancel_query(NoTls)).await },
+                );
+                Err(Failure::Gone(format!(
+                    "no answer within {} s",
+                    limit.as_secs()
+                )))
             }
         }
     }
 
     /// As [`Session::rows`], for a statement that returns exactly one row.
-    pub async fn row(&mut self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Row, Failure> {
+    pub async fn row(
+        &mut self,
+        limit: Duration,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Row, Failure> {
         let mut rows = self.rows(limit, sql, params).await?;
         match rows.pop() {
             Some(row) if rows.is_empty() => Ok(row),
-            _ => Err(Failure::Gone("the server did not answer with one row".into())),
+            _ => Err(Failure::Gone(
+                "the server did not answer with one row".into(),
+            )),
         }
     }
 }
@@ -177,8 +201,15 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(wire) = self.wire.take() else { return };
         if self.usable && !wire.client.is_closed() {
-            let mut idle = self.home.idle.lock().expect("no panic while idle sessions are held");
-            idle.push(Idle { wire, since: Instant::now() });
+            let mut idle = self
+                .home
+                .idle
+                .lock()
+                .expect("no panic while idle sessions are held");
+            idle.push(Idle {
+                wire,
+                since: Instant::now(),
+            });
         }
     }
 }

@@ -64,7 +64,10 @@ impl Dispatcher {
         } else {
             let reasons = check.reasons();
             if self.is_news("check", &reasons.join("\n")) {
-                tracing::error!("no tasks are taken until this is mended (looked at every {} s):", RECHECK.as_secs());
+                tracing::error!(
+                    "no tasks are taken until this is mended (looked at every {} s):",
+                    RECHECK.as_secs()
+                );
                 for reason in reasons {
                     tracing::error!("  {reason}");
                 }
@@ -80,10 +83,18 @@ impl Dispatcher {
         match result {
             Ok(registered) => {
                 self.register_backoff.reset();
-                let message = format!("worker {} of system {}", registered.worker_id, registered.system_identifier);
+                let message = format!(
+                    "worker {} of system {}",
+                    registered.worker_id, registered.system_identifier
+                );
                 if self.is_news("server", &message) {
                     let (worker, extension) = (registered.worker_id, &registered.extension_version);
-                    tracing::info!(worker, extension, lease = registered.lease_seconds, "registered");
+                    tracing::info!(
+                        worker,
+                        extension,
+                        lease = registered.lease_seconds,
+                        "registered"
+                    );
                 }
                 self.worker = Some(registered);
                 self.activities.claim.soon();
@@ -91,7 +102,9 @@ impl Dispatcher {
             }
             Err(failure) => {
                 self.complain("server", "registering", &failure);
-                self.activities.register.within(self.register_backoff.next_delay());
+                self.activities
+                    .register
+                    .within(self.register_backoff.next_delay());
             }
         }
     }
@@ -129,13 +142,21 @@ impl Dispatcher {
             Err(failure) => {
                 self.complain("beat", "renewing leases", &failure);
                 self.register_anew(&failure);
-                self.activities.beat.within((self.beat_period() / 4).max(Duration::from_millis(200)));
+                self.activities
+                    .beat
+                    .within((self.beat_period() / 4).max(Duration::from_millis(200)));
             }
         }
     }
 
     fn end_child(&mut self, lease: Uuid, verdict: Verdict) {
-        let Some(running) = self.running.values().find(|running| running.claim.lease == lease) else { return };
+        let Some(running) = self
+            .running
+            .values()
+            .find(|running| running.claim.lease == lease)
+        else {
+            return;
+        };
         let order = match verdict {
             Verdict::Cancel => Order::Cancel,
             Verdict::Lost => Order::Drop,
@@ -166,7 +187,9 @@ impl Dispatcher {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some(Running { claim, .. }) = self.running.remove(&id) else { return };
+        let Some(Running { claim, .. }) = self.running.remove(&id) else {
+            return;
+        };
         match ended {
             Ok((_, Ending { doubt: true })) => self.activities.check.soon(),
             Ok(_) => {}
@@ -206,14 +229,20 @@ impl Dispatcher {
         match failure {
             Failure::Refused(refusal) => {
                 let hint = refusal.hint.as_deref().unwrap_or_default();
-                tracing::error!("{what}: {refusal}{}{hint}", if hint.is_empty() { "" } else { "; " });
+                tracing::error!(
+                    "{what}: {refusal}{}{hint}",
+                    if hint.is_empty() { "" } else { "; " }
+                );
             }
             _ => tracing::warn!("{what}: {message}"),
         }
     }
 
     fn beat_period(&self) -> Duration {
-        let lease = self.worker.as_ref().map_or(60.0, |worker| worker.lease_seconds);
+        let lease = self
+            .worker
+            .as_ref()
+            .map_or(60.0, |worker| worker.lease_seconds);
         Duration::try_from_secs_f64(lease / 3.0)
             .unwrap_or(Duration::from_secs(20))
             .max(Duration::from_millis(200))

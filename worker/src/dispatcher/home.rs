@@ -13,12 +13,18 @@ pub struct Home {
 /// Makes the folder if it is missing, takes it, and clears away what children of a former process left. An error is
 /// one line for people.
 pub fn take(dir: &Path) -> Result<Home, String> {
-    let failed = |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", dir.display());
+    let failed =
+        |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", dir.display());
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(dir).map_err(|e| failed("make the state folder", e))?;
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| failed("make the state folder", e))?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
         .map_err(|e| failed("close the state folder to others,", e))?;
-    let lock = File::create(dir.join("lock")).map_err(|e| failed("write to the state folder", e))?;
+    let lock =
+        File::create(dir.join("lock")).map_err(|e| failed("write to the state folder", e))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -30,7 +36,9 @@ pub fn take(dir: &Path) -> Result<Home, String> {
         Err(TryLockError::Error(error)) => return Err(failed("lock the state folder", error)),
     }
     match fs::remove_dir_all(dir.join("jobs")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("clear the jobs in", error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed("clear the jobs in", error))
+        }
         _ => Ok(Home { _lock: lock }),
     }
 }
@@ -56,7 +64,10 @@ mod tests {
         fs::create_dir_all(&job).unwrap();
         take(dir.path()).unwrap();
         assert!(!job.exists());
-        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[test]

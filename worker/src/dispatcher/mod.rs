@@ -3,6 +3,7 @@
 mod activity;
 mod answers;
 mod home;
+mod news;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use answers::Answer;
 use crate::backoff::Backoff;
 use crate::checks::{self, SelfCheck, Tools};
 use crate::config::Config;
-use crate::db::{Claim, Db, Registered, Registration, Ring, listen};
+use crate::db::{Claim, Db, Registered, Registration, listen};
 use crate::runner::{Attempt, Context, Ending, Order};
 use crate::signals::Signal;
 use crate::snapshot::Snapshots;
@@ -82,6 +83,8 @@ struct Dispatcher {
     running: HashMap<Id, Running>,
     /// Runs whose snapshot may be here.
     held: HashSet<i64>,
+    /// Nothing is heard from the server now.
+    away: bool,
     last_beat: Instant,
     register_backoff: Backoff,
     /// The last thing said on each subject, so that nothing is said twice in a row.
@@ -98,7 +101,8 @@ pub async fn run(
 ) -> Result<bool, String> {
     let _home = home::take(&config.state_dir)?;
     let git = checks::git().unwrap_or_else(|| "git".into());
-    let snapshots = Snapshots::new(&config.state_dir.join("snapshots"), &git).map_err(|e| e.to_string())?;
+    let snapshots =
+        Snapshots::new(&config.state_dir.join("snapshots"), &git).map_err(|e| e.to_string())?;
     match snapshots.sweep(&[]).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "snapshots of a former process removed"),
@@ -114,7 +118,14 @@ pub async fn run(
     }
     let (ring, mut rings) = mpsc::channel(64);
     let listener = listen(db.clone(), vec![CHANNEL.to_owned()], ring);
-    let mut dispatcher = Dispatcher::new(Arc::new(Context { db, config, snapshots }), env);
+    let mut dispatcher = Dispatcher::new(
+        Arc::new(Context {
+            db,
+            config,
+            snapshots,
+        }),
+        env,
+    );
     dispatcher.systemd.ready();
     dispatcher.activities.check.soon();
     loop {
@@ -153,6 +164,7 @@ impl Dispatcher {
             runners: JoinSet::new(),
             running: HashMap::new(),
             held: HashSet::new(),
+            away: false,
             last_beat: Instant::now(),
             register_backoff: Backoff::of_connections(),
             said: HashMap::new(),
@@ -168,40 +180,55 @@ impl Dispatcher {
         if self.mode == Mode::Working && self.activities.check.begin() {
             let env = self.env;
             self.calls.spawn(async move {
-                let check = checks::self_check(&context.config, &context.config.state_dir, &env).await;
+                let check =
+                    checks::self_check(&context.config, &context.config.state_dir, &env).await;
                 Answer::Checked(check)
             });
         }
         let context = self.context.clone();
         if self.check.is_some() && self.activities.register.begin() {
             let registration = self.registration();
-            self.calls.spawn(async move { Answer::Registered(context.db.register(&registration).await) });
+            self.calls
+                .spawn(async move { Answer::Registered(context.db.register(&registration).await) });
         }
-        let Some(worker) = self.worker.as_ref().map(|worker| worker.worker_id) else { return };
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.worker_id) else {
+            return;
+        };
         let context = self.context.clone();
         let free = self.context.config.slots.saturating_sub(self.running.len());
         let fit = self.tools.is_some() && !self.activities.check.is_busy();
         if self.mode == Mode::Working && fit && free > 0 && self.activities.claim.begin() {
             let slots = i32::try_from(free).unwrap_or(i32::MAX);
-            self.calls.spawn(async move { Answer::Claimed(context.db.claim(worker, slots).await) });
+            self.calls
+                .spawn(async move { Answer::Claimed(context.db.claim(worker, slots).await) });
         }
         let context = self.context.clone();
         if self.activities.beat.begin() {
             self.last_beat = Instant::now();
-            let leases: Vec<Uuid> = self.running.values().map(|running| running.claim.lease).collect();
-            self.calls.spawn(async move { Answer::Beaten(context.db.heartbeat(worker, &leases).await) });
+            let leases: Vec<Uuid> = self
+                .running
+                .values()
+                .map(|running| running.claim.lease)
+                .collect();
+            self.calls
+                .spawn(async move { Answer::Beaten(context.db.heartbeat(worker, &leases).await) });
         }
         let idle = self.idle_runs();
         let context = self.context.clone();
         if !idle.is_empty() && self.activities.tidy.begin() {
-            self.calls.spawn(async move { Answer::Tidied(answers::tidy(&context, worker, &idle).await) });
+            self.calls
+                .spawn(async move { Answer::Tidied(answers::tidy(&context, worker, &idle).await) });
         }
     }
 
     /// When to look again even if nothing happens.
     fn wake(&self) -> Instant {
         let a = &self.activities;
-        let stop = if let Mode::Stopping(until) = self.mode { Some(until) } else { None };
+        let stop = if let Mode::Stopping(until) = self.mode {
+            Some(until)
+        } else {
+            None
+        };
         // A wish that cannot be granted now (no slot, no registration) must not keep the loop turning: whatever makes
         // it possible wakes the loop.
         let now = Instant::now();
@@ -217,7 +244,11 @@ impl Dispatcher {
 
     /// Runs whose snapshot is here and that have no child here.
     fn idle_runs(&self) -> Vec<i64> {
-        let busy: HashSet<i64> = self.running.values().map(|running| running.claim.run_id).collect();
+        let busy: HashSet<i64> = self
+            .running
+            .values()
+            .map(|running| running.claim.run_id)
+            .collect();
         self.held.difference(&busy).copied().collect()
     }
 
@@ -229,17 +260,27 @@ impl Dispatcher {
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             roots: config.served_roots(),
             models: config.models.clone(),
-            self_check: self.check.as_ref().map(SelfCheck::to_json).unwrap_or_default(),
+            self_check: self
+                .check
+                .as_ref()
+                .map(SelfCheck::to_json)
+                .unwrap_or_default(),
         }
     }
 
     fn status(&self) -> String {
-        let busy = format!("{} of {} slots busy", self.running.len(), self.context.config.slots);
+        let busy = format!(
+            "{} of {} slots busy",
+            self.running.len(),
+            self.context.config.slots
+        );
         match (&self.check, &self.worker) {
             _ if self.mode != Mode::Working => format!("draining: {busy}"),
             (None, _) => "checking the machine".into(),
-            (Some(check), _) if !check.ok() => format!("takes no tasks: {}", check.reasons().join("; ")),
-            (_, None) => format!("the server is away; {busy}"),
+            (Some(check), _) if !check.ok() => {
+                format!("takes no tasks: {}", check.reasons().join("; "))
+            }
+            (_, worker) if self.away || worker.is_none() => format!("the server is away; {busy}"),
             _ => busy,
         }
     }
@@ -253,77 +294,22 @@ impl Dispatcher {
         news
     }
 
-    fn on_ring(&mut self, ring: Ring) {
-        match ring {
-            Ring::Listening { proved } => {
-                self.poll = if proved { SLOW_POLL } else { DEAF_POLL };
-                let message = if proved {
-                    "listening, the doorbell rings".to_owned()
-                } else {
-                    format!(
-                        "the doorbell does not ring here (a pooler in transaction mode?): looking for tasks every {} s",
-                        DEAF_POLL.as_secs()
-                    )
-                };
-                if self.is_news("doorbell", &message) {
-                    if proved { tracing::info!("{message}") } else { tracing::warn!("{message}") }
-                }
-                // What rang while nobody listened is made up for by one look.
-                self.activities.register.soon();
-                self.activities.claim.soon();
-            }
-            Ring::Frame(doorbell) => {
-                self.activities.claim.soon();
-                if self.running.values().any(|running| running.claim.run_id == doorbell.run_id) {
-                    let since = self.last_beat.elapsed();
-                    self.activities.beat.within(BEAT_GAP.saturating_sub(since));
-                } else if self.held.contains(&doorbell.run_id) {
-                    self.activities.tidy.soon();
-                }
-            }
-            Ring::Lost(reason) => {
-                if self.is_news("doorbell", &reason) {
-                    tracing::warn!(reason, "the server is away, children go on");
-                }
-            }
-        }
-    }
-
-    fn on_signal(&mut self, signal: Signal) {
-        match (signal, self.mode) {
-            (Signal::Reload, Mode::Working) => {
-                tracing::info!("reading settings and credentials again");
-                self.activities.check.soon();
-            }
-            (Signal::Reload, _) => {}
-            (Signal::Stop, Mode::Working) => {
-                let running = self.running.len();
-                tracing::info!(running, "draining: no new tasks; a second signal stops at once");
-                self.mode = Mode::Draining;
-                self.systemd.stopping();
-            }
-            (Signal::Stop, Mode::Draining) => {
-                let running = self.running.len();
-                tracing::warn!(running, "stopping at once, tasks are handed back");
-                self.mode = Mode::Stopping(Instant::now() + STOP_LIMIT);
-                for running in self.running.values() {
-                    running.orders.send_replace(Order::HandBack);
-                }
-            }
-            (Signal::Stop, Mode::Stopping(_)) => self.mode = Mode::Stopping(Instant::now()),
-        }
-    }
-
     fn launch(&mut self, claim: Claim, tools: Arc<Tools>) {
         let (orders, heard) = watch::channel(Order::Run);
         self.held.insert(claim.run_id);
-        let attempt = Attempt { context: self.context.clone(), tools, claim: claim.clone(), orders: heard };
+        let attempt = Attempt {
+            context: self.context.clone(),
+            tools,
+            claim: claim.clone(),
+            orders: heard,
+        };
         let id = self.runners.spawn(attempt.run()).id();
         self.running.insert(id, Running { claim, orders });
     }
 
     fn is_over(&self) -> bool {
-        let settled = self.running.is_empty() && !self.activities.claim.is_busy() && self.handing_back == 0;
+        let settled =
+            self.running.is_empty() && !self.activities.claim.is_busy() && self.handing_back == 0;
         match self.mode {
             Mode::Working => false,
             Mode::Draining => settled,
@@ -338,11 +324,15 @@ impl Dispatcher {
         if self.worker.is_some() {
             let mut registration = self.registration();
             registration.self_check = answers::stopped();
-            let told = timeout(Duration::from_secs(3), self.context.db.register(&registration)).await;
-            tracing::debug!(told = matches!(told, Ok(Ok(_))), "said farewell to the server");
-        }
-        if let Err(error) = self.context.snapshots.sweep(&[]).await {
-            tracing::warn!(%error, "snapshots could not be removed");
+            let told = timeout(
+                Duration::from_secs(3),
+                self.context.db.register(&registration),
+            )
+            .await;
+            tracing::debug!(
+                told = matches!(told, Ok(Ok(_))),
+                "said farewell to the server"
+            );
         }
         for run in self.held.drain() {
             if let Err(error) = self.context.snapshots.remove(run).await {

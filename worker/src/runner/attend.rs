@@ -42,17 +42,22 @@ impl Attempt {
             max_line_bytes: max_output_bytes.saturating_mul(2).saturating_add(1 << 20),
             max_output_bytes,
         });
-        let mut stream = Stream { batch: Batch::default(), flight: None };
+        let mut stream = Stream {
+            batch: Batch::default(),
+            flight: None,
+        };
         let clocks = Clocks::start(&limits);
         let finding = match self.read(child, &mut parser, &mut stream, clocks).await {
             Ok(finding) => finding,
             Err(halt) => return self.halted(child, parser, halt).await,
         };
         let exit = match finding {
-            Finding::Over if parser.violation().is_none() => match timeout(LINGER, child.wait()).await {
-                Ok(exit) => exit,
-                Err(_) => child.end(GRACE).await,
-            },
+            Finding::Over if parser.violation().is_none() => {
+                match timeout(LINGER, child.wait()).await {
+                    Ok(exit) => exit,
+                    Err(_) => child.end(GRACE).await,
+                }
+            }
             _ => child.end(GRACE).await,
         };
         let (events, outcome) = parser.finish(&exit);
@@ -73,7 +78,11 @@ impl Attempt {
         stream: &mut Stream,
         mut clocks: Clocks,
     ) -> Result<Finding, Halt> {
-        let most = self.claim.limits.max_output_bytes.saturating_mul(FLOOD_FACTOR);
+        let most = self
+            .claim
+            .limits
+            .max_output_bytes
+            .saturating_mul(FLOOD_FACTOR);
         let mut streamed: u64 = 0;
         loop {
             let waits_for_us = stream.batch.is_full();
@@ -130,11 +139,13 @@ impl Attempt {
         let exit = child.end(if at_once { SHORT_GRACE } else { GRACE }).await;
         let (_, outcome) = parser.finish(&exit);
         match Verdict::of(halt) {
-            Verdict::Finish(finish) if finish.state == Ended::Cancelled => Verdict::Finish(Finish {
-                output: Some(partial).filter(|text| !text.is_empty()),
-                usage: usage_json(usage_of(&outcome)),
-                ..finish
-            }),
+            Verdict::Finish(finish) if finish.state == Ended::Cancelled => {
+                Verdict::Finish(Finish {
+                    output: Some(partial).filter(|text| !text.is_empty()),
+                    usage: usage_json(usage_of(&outcome)),
+                    ..finish
+                })
+            }
             verdict => verdict,
         }
     }
@@ -145,10 +156,15 @@ fn judge(finding: Finding, outcome: Outcome) -> Verdict {
     let own = match finding {
         Finding::Over => None,
         Finding::Expired(message) => Some((message, true)),
-        Finding::Flooded(most) => {
-            Some((format!("the child streamed more than {most} bytes ({FLOOD_FACTOR} times max_output_bytes)"), false))
+        Finding::Flooded(most) => Some((
+            format!(
+                "the child streamed more than {most} bytes ({FLOOD_FACTOR} times max_output_bytes)"
+            ),
+            false,
+        )),
+        Finding::Unreadable(error) => {
+            Some((format!("cannot read the child's output: {error}"), true))
         }
-        Finding::Unreadable(error) => Some((format!("cannot read the child's output: {error}"), true)),
     };
     let failed = |error: String, retryable| Finish {
         state: Ended::Failed,
@@ -159,7 +175,12 @@ fn judge(finding: Finding, outcome: Outcome) -> Verdict {
     };
     Verdict::Finish(match (own, outcome) {
         (Some((error, retryable)), _) => failed(error, retryable),
-        (None, Outcome::Failure { message, retryable, .. }) => failed(message, retryable),
+        (
+            None,
+            Outcome::Failure {
+                message, retryable, ..
+            },
+        ) => failed(message, retryable),
         (None, Outcome::Success { output, .. }) => Finish {
             state: Ended::Completed,
             output: Some(output),
@@ -198,7 +219,12 @@ impl Stream {
     fn send(&mut self, attempt: &Attempt) {
         let key = (attempt.claim.task_id, attempt.claim.lease);
         let (db, orders) = (attempt.context.db.clone(), attempt.orders.clone());
-        self.flight = Some(Box::pin(deliver::stream(db, key, self.batch.take(), orders)));
+        self.flight = Some(Box::pin(deliver::stream(
+            db,
+            key,
+            self.batch.take(),
+            orders,
+        )));
     }
 }
 

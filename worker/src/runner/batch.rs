@@ -62,7 +62,13 @@ impl Batch {
         }
         while !text.is_empty() {
             let piece = piece_of(text, PIECE_BYTES);
-            self.append(Event::Delta { offset, text: piece.to_owned() }, ENVELOPE + piece.len());
+            self.append(
+                Event::Delta {
+                    offset,
+                    text: piece.to_owned(),
+                },
+                ENVELOPE + piece.len(),
+            );
             offset += piece.chars().count() as u64;
             text = &text[piece.len()..];
         }
@@ -80,7 +86,12 @@ impl Batch {
         }
         while !text.is_empty() {
             let piece = piece_of(text, PIECE_BYTES);
-            self.append(Event::ReasoningDelta { text: piece.to_owned() }, ENVELOPE + piece.len());
+            self.append(
+                Event::ReasoningDelta {
+                    text: piece.to_owned(),
+                },
+                ENVELOPE + piece.len(),
+            );
             text = &text[piece.len()..];
         }
     }
@@ -88,7 +99,11 @@ impl Batch {
     /// When the next call should be made; None when there is nothing to send.
     pub fn due(&self) -> Option<Instant> {
         let since = self.since?;
-        Some(if self.bytes >= CALL_BYTES { since } else { since + LINGER })
+        Some(if self.bytes >= CALL_BYTES {
+            since
+        } else {
+            since + LINGER
+        })
     }
 
     /// True when the child must wait.
@@ -125,7 +140,9 @@ fn piece_of(text: &str, limit: usize) -> &str {
 
 fn size_of_event(event: &Event) -> usize {
     match event {
-        Event::ToolCall { id, name, input, .. } => id.len() + name.len() + input.to_string().len(),
+        Event::ToolCall {
+            id, name, input, ..
+        } => id.len() + name.len() + input.to_string().len(),
         Event::ToolResult { id, content, .. } => id.len() + content.len(),
         Event::Error { message } => message.len(),
         _ => 0,
@@ -138,7 +155,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn delta(offset: u64, text: &str) -> Event {
-        Event::Delta { offset, text: text.into() }
+        Event::Delta {
+            offset,
+            text: text.into(),
+        }
     }
 
     fn reasoning(text: &str) -> Event {
@@ -148,7 +168,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn neighbouring_texts_are_joined_and_others_keep_their_place() {
         let mut batch = Batch::default();
-        let started = || Event::MessageStarted { turn: 2, reason: None };
+        let started = || Event::MessageStarted {
+            turn: 2,
+            reason: None,
+        };
         for event in [
             delta(0, "ä"),
             delta(1, "b"),
@@ -161,7 +184,13 @@ mod tests {
         ] {
             batch.push(event);
         }
-        let expected = [delta(0, "äb"), reasoning("xy"), delta(2, "c"), started(), delta(0, "de")];
+        let expected = [
+            delta(0, "äb"),
+            reasoning("xy"),
+            delta(2, "c"),
+            started(),
+            delta(0, "de"),
+        ];
         assert_eq!(batch.take(), expected);
         assert!(batch.is_empty());
     }
@@ -192,7 +221,16 @@ mod tests {
         batch.push(delta(0, &"x".repeat(100_000)));
         assert_eq!(batch.due(), Some(start));
         let sizes = |events: &[Event]| -> usize {
-            events.iter().map(|e| if let Event::Delta { text, .. } = e { text.len() } else { 0 }).sum()
+            events
+                .iter()
+                .map(|e| {
+                    if let Event::Delta { text, .. } = e {
+                        text.len()
+                    } else {
+                        0
+                    }
+                })
+                .sum()
         };
         let first = batch.take();
         assert!(sizes(&first) <= CALL_BYTES && !batch.is_empty());
@@ -220,7 +258,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_event_larger_than_a_call_goes_alone() {
         let mut batch = Batch::default();
-        let big = Event::Error { message: "z".repeat(CALL_BYTES * 2) };
+        let big = Event::Error {
+            message: "z".repeat(CALL_BYTES * 2),
+        };
         batch.push(delta(0, "a"));
         batch.push(big.clone());
         batch.push(delta(1, "b"));

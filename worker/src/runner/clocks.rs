@@ -60,7 +60,11 @@ impl Clocks {
         } else {
             (self.last_event + self.first_event, Expired::NoFirstEvent)
         };
-        if self.end <= silence.0 { (self.end, Expired::TooLong) } else { silence }
+        if self.end <= silence.0 {
+            (self.end, Expired::TooLong)
+        } else {
+            silence
+        }
     }
 
     /// When the step must be over, whatever happens.
@@ -72,10 +76,16 @@ impl Clocks {
     pub fn message(&self, expired: Expired) -> String {
         match expired {
             Expired::Stalled => {
-                format!("the model stalled: no event for {} s in the middle of a turn", self.stall.as_secs_f64())
+                format!(
+                    "the model stalled: no event for {} s in the middle of a turn",
+                    self.stall.as_secs_f64()
+                )
             }
             Expired::NoFirstEvent => {
-                format!("the model did not begin to answer within {} s", self.first_event.as_secs_f64())
+                format!(
+                    "the model did not begin to answer within {} s",
+                    self.first_event.as_secs_f64()
+                )
             }
             Expired::TooLong => format!("the step took longer than {} s", self.step.as_secs_f64()),
         }
@@ -84,7 +94,8 @@ impl Clocks {
 
 /// Bounded, so that no setting can overflow the clock.
 fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value.clamp(0.0, 31_536_000.0)).unwrap_or(Duration::from_secs(31_536_000))
+    Duration::try_from_secs_f64(value.clamp(0.0, 31_536_000.0))
+        .unwrap_or(Duration::from_secs(31_536_000))
 }
 
 #[cfg(test)]
@@ -93,20 +104,34 @@ mod tests {
     use tokio::time::advance;
 
     fn limits() -> Limits {
-        Limits { stall_timeout_s: 90.0, first_event_timeout_s: 900.0, step_timeout_s: 3600.0, ..Limits::default() }
+        Limits {
+            stall_timeout_s: 90.0,
+            first_event_timeout_s: 900.0,
+            step_timeout_s: 3600.0,
+            ..Limits::default()
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_a_turn_is_patient_and_the_middle_of_one_is_not() {
         let start = Instant::now();
         let mut clocks = Clocks::start(&limits());
-        assert_eq!(clocks.next(), (start + Duration::from_secs(900), Expired::NoFirstEvent));
+        assert_eq!(
+            clocks.next(),
+            (start + Duration::from_secs(900), Expired::NoFirstEvent)
+        );
         advance(Duration::from_secs(100)).await;
         clocks.heard(true);
-        assert_eq!(clocks.next(), (start + Duration::from_secs(190), Expired::Stalled));
+        assert_eq!(
+            clocks.next(),
+            (start + Duration::from_secs(190), Expired::Stalled)
+        );
         advance(Duration::from_secs(50)).await;
         clocks.heard(false);
-        assert_eq!(clocks.next(), (start + Duration::from_secs(1050), Expired::NoFirstEvent));
+        assert_eq!(
+            clocks.next(),
+            (start + Duration::from_secs(1050), Expired::NoFirstEvent)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,7 +142,10 @@ mod tests {
             advance(Duration::from_secs(59)).await;
             clocks.heard(true);
         }
-        assert_eq!(clocks.next(), (start + Duration::from_secs(3600), Expired::TooLong));
+        assert_eq!(
+            clocks.next(),
+            (start + Duration::from_secs(3600), Expired::TooLong)
+        );
         assert!(clocks.message(Expired::TooLong).contains("3600 s"));
     }
 

@@ -37,16 +37,23 @@ pub async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
     }
 }
 
-/// Makes a call until it succeeds, is refused, or is no longer wanted. Passing failures are waited out.
+/// Resolves when the task must be handed back. What a heartbeat finds meanwhile may be the very end that is being told.
+pub async fn ordered_back(orders: &mut watch::Receiver<Order>) -> Order {
+    // An error means that the dispatcher is gone, which is the same.
+    let _ = orders.wait_for(|order| *order == Order::HandBack).await;
+    Order::HandBack
+}
+
+/// Makes a call until it succeeds, is refused, or `until` gives an order. Passing failures are waited out.
 pub async fn insist<T, F>(
     what: &str,
-    orders: &mut watch::Receiver<Order>,
+    until: impl Future<Output = Order>,
     mut call: impl FnMut() -> F,
 ) -> Result<T, Halt>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let calls = async {
         loop {
             match call().await {
@@ -62,7 +69,7 @@ where
     };
     tokio::select! {
         result = calls => result,
-        order = ordered(orders) => Err(Halt::Ordered(order)),
+        order = until => Err(Halt::Ordered(order)),
     }
 }
 
@@ -77,7 +84,11 @@ pub async fn stream(
     let payload = serde_json::to_value(&events).expect("events are plain data");
     let count = events.len();
     drop(events);
-    match insist("task_stream", &mut orders, || db.stream(task, lease, &payload)).await {
+    match insist("task_stream", ordered(&mut orders), || {
+        db.stream(task, lease, &payload)
+    })
+    .await
+    {
         Err(Halt::Refused(refusal)) => {
             tracing::warn!(task, count, %refusal, "the server refused stream events, they are left out");
             Ok(())
@@ -93,7 +104,12 @@ mod tests {
     use tokio::time::Instant;
 
     fn refusal() -> Refusal {
-        Refusal { sqlstate: "40001".into(), message: "conflict".into(), detail: None, hint: None }
+        Refusal {
+            sqlstate: "40001".into(),
+            message: "conflict".into(),
+            detail: None,
+            hint: None,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,7 +117,10 @@ mod tests {
         let (_keep, mut orders) = watch::channel(Order::Run);
         let mut left = vec![Failure::Again(refusal()), Failure::Gone("away".into())];
         let start = Instant::now();
-        let result = insist("call", &mut orders, || ready(left.pop().map_or(Ok(7), Err))).await;
+        let result = insist("call", ordered(&mut orders), || {
+            ready(left.pop().map_or(Ok(7), Err))
+        })
+        .await;
         assert_eq!(result, Ok(7));
         assert!(start.elapsed() >= Duration::from_millis(300));
     }
@@ -109,22 +128,42 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stale_lease_and_a_refusal_end_it() {
         let (_keep, mut orders) = watch::channel(Order::Run);
-        let stale = insist("call", &mut orders, || ready(Err::<(), _>(Failure::StaleLease))).await;
+        let stale = insist("call", ordered(&mut orders), || {
+            ready(Err::<(), _>(Failure::StaleLease))
+        })
+        .await;
         assert_eq!(stale, Err(Halt::StaleLease));
-        let refused = insist("call", &mut orders, || ready(Err::<(), _>(Failure::Refused(refusal())))).await;
+        let refused = insist("call", ordered(&mut orders), || {
+            ready(Err::<(), _>(Failure::Refused(refusal())))
+        })
+        .await;
         assert_eq!(refused, Err(Halt::Refused(refusal())));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_order_ends_the_waiting() {
         let (give, mut orders) = watch::channel(Order::Run);
-        let waiting = insist("call", &mut orders, || ready(Err::<(), _>(Failure::Gone("away".into()))));
+        let waiting = insist("call", ordered(&mut orders), || {
+            ready(Err::<(), _>(Failure::Gone("away".into())))
+        });
         let later = async {
             tokio::time::sleep(Duration::from_secs(60)).await;
             give.send(Order::Drop).unwrap();
         };
         let (result, ()) = tokio::join!(waiting, later);
         assert_eq!(result, Err(Halt::Ordered(Order::Drop)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_is_delivered_whatever_a_heartbeat_finds() {
+        let (give, mut orders) = watch::channel(Order::Drop);
+        let delivered = insist("call", ordered_back(&mut orders), || ready(Ok(7))).await;
+        assert_eq!(delivered, Ok(7));
+        give.send(Order::HandBack).unwrap();
+        let waiting = insist("call", ordered_back(&mut orders), || {
+            ready(Err::<(), _>(Failure::Gone("away".into())))
+        });
+        assert_eq!(waiting.await, Err(Halt::Ordered(Order::HandBack)));
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::db::{Claim, Db, Ended, Finish};
 use crate::events::Usage;
 use crate::snapshot::Snapshots;
-use deliver::{Halt, insist};
+use deliver::{Halt, insist, ordered_back};
 
 /// How long a child may take to end when it is asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -89,8 +89,12 @@ impl Verdict {
                 retryable: false,
             }),
             Halt::Ordered(Order::HandBack | Order::Run) => Verdict::HandBack,
-            Halt::Ordered(Order::Drop) | Halt::StaleLease => Verdict::Drop("the lease is no longer ours"),
-            Halt::Refused(refusal) => Verdict::failed(format!("the server refused: {refusal}"), false),
+            Halt::Ordered(Order::Drop) | Halt::StaleLease => {
+                Verdict::Drop("the lease is no longer ours")
+            }
+            Halt::Refused(refusal) => {
+                Verdict::failed(format!("the server refused: {refusal}"), false)
+            }
         }
     }
 }
@@ -116,7 +120,11 @@ impl Attempt {
         let verdict = match self.start().await {
             Err(verdict) => verdict,
             Ok(started) => {
-                let Started { mut child, job, snapshot } = started;
+                let Started {
+                    mut child,
+                    job,
+                    snapshot,
+                } = started;
                 let verdict = self.attend(&mut child, snapshot).await;
                 drop(child);
                 remove(job).await;
@@ -130,7 +138,11 @@ impl Attempt {
 
     /// Tells the server what the attempt came to.
     async fn settle(&mut self, verdict: Verdict, began: Instant) {
-        let (run, step, task) = (self.claim.run_id, self.claim.step_id.clone(), self.claim.task_id);
+        let (run, step, task) = (
+            self.claim.run_id,
+            self.claim.step_id.clone(),
+            self.claim.task_id,
+        );
         let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
         match verdict {
             Verdict::Drop(reason) => tracing::info!(run, %step, task, seconds, reason, "dropped"),
@@ -169,7 +181,12 @@ impl Attempt {
         match self.finish_once(&finish).await {
             Err(Halt::Refused(refusal)) => {
                 let error = format!("the server refused the result: {refusal}");
-                let failure = Finish { state: Ended::Failed, output: None, error: Some(error), ..finish };
+                let failure = Finish {
+                    state: Ended::Failed,
+                    output: None,
+                    error: Some(error),
+                    ..finish
+                };
                 let state = self.finish_once(&failure).await?;
                 Ok((state, failure.error))
             }
@@ -180,7 +197,10 @@ impl Attempt {
 
     async fn finish_once(&mut self, finish: &Finish) -> Result<String, Halt> {
         let (db, task, lease) = (&self.context.db, self.claim.task_id, self.claim.lease);
-        insist("task_finish", &mut self.orders, || db.finish(task, lease, finish)).await
+        insist("task_finish", ordered_back(&mut self.orders), || {
+            db.finish(task, lease, finish)
+        })
+        .await
     }
 
     async fn hand_back(&self) -> bool {

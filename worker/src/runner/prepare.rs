@@ -33,7 +33,12 @@ impl Attempt {
         };
         let request = Request {
             root,
-            base: self.claim.input.get("base").and_then(Value::as_str).map(str::to_owned),
+            base: self
+                .claim
+                .input
+                .get("base")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             documents: documents(&self.claim.input),
             limits: Limits::default(),
         };
@@ -51,10 +56,16 @@ impl Attempt {
     fn refuse_what_cannot_run(&self) -> Result<(), Verdict> {
         let (agent, mode) = (&self.claim.agent, &self.claim.mode_id);
         if agent != AGENT {
-            return Err(Verdict::failed(format!("agent {agent:?} is not one that this worker has"), false));
+            return Err(Verdict::failed(
+                format!("agent {agent:?} is not one that this worker has"),
+                false,
+            ));
         }
         if mode != MODE {
-            return Err(Verdict::failed(format!("mode {mode:?} is refused: children run in mode plan only"), false));
+            return Err(Verdict::failed(
+                format!("mode {mode:?} is refused: children run in mode plan only"),
+                false,
+            ));
         }
         Ok(())
     }
@@ -62,25 +73,44 @@ impl Attempt {
     /// Tells the server what is read, unless it knows.
     async fn record(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), Verdict> {
         let host = self.context.config.host.clone();
-        if self.claim.snapshot.as_ref().is_some_and(|known| is_same(known, snapshot, &host)) {
+        if self
+            .claim
+            .snapshot
+            .as_ref()
+            .is_some_and(|known| is_same(known, snapshot, &host))
+        {
             return Ok(());
         }
         let (db, key) = (&self.context.db, (self.claim.task_id, self.claim.lease));
         let notes = Value::from(snapshot.notes.clone());
-        let agrees = insist("run_snapshot", &mut self.orders, || {
-            db.record_snapshot(key, snapshot.commit.as_deref(), &snapshot.tree_digest, &host, &notes)
+        let agrees = insist("run_snapshot", ordered(&mut self.orders), || {
+            db.record_snapshot(
+                key,
+                snapshot.commit.as_deref(),
+                &snapshot.tree_digest,
+                &host,
+                &notes,
+            )
         })
         .await
         .map_err(Verdict::of)?;
         if !agrees {
-            tracing::warn!(run = self.claim.run_id, "the snapshot differs from what earlier steps of the run read");
+            tracing::warn!(
+                run = self.claim.run_id,
+                "the snapshot differs from what earlier steps of the run read"
+            );
         }
         Ok(())
     }
 
     async fn spawn(&mut self, snapshot: &Arc<Snapshot>) -> Result<Started, Verdict> {
         let (claim, tools) = (self.claim.clone(), self.tools.clone());
-        let job_dir = self.context.config.state_dir.join("jobs").join(claim.lease.simple().to_string());
+        let job_dir = self
+            .context
+            .config
+            .state_dir
+            .join("jobs")
+            .join(claim.lease.simple().to_string());
         let path = snapshot.path.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let model = Model {
@@ -95,7 +125,9 @@ impl Attempt {
                 system_prompt: &claim.system_prompt,
                 prompt: &claim.prompt,
                 model: &model,
-                max_wall_time: step.unwrap_or(Duration::MAX).saturating_add(WALL_TIME_SLACK),
+                max_wall_time: step
+                    .unwrap_or(Duration::MAX)
+                    .saturating_add(WALL_TIME_SLACK),
                 max_turns: MAX_TURNS,
                 toolbox: &tools.toolbox,
             };
@@ -105,7 +137,11 @@ impl Attempt {
         .expect("preparing a job does not panic");
         let job = prepared.map_err(verdict_on)?;
         match job.start() {
-            Ok(child) => Ok(Started { child, job, snapshot: snapshot.path.clone() }),
+            Ok(child) => Ok(Started {
+                child,
+                job,
+                snapshot: snapshot.path.clone(),
+            }),
             Err(error) => {
                 super::remove(job).await;
                 Err(verdict_on(error))
@@ -124,7 +160,8 @@ fn verdict_on(error: ChildError) -> Verdict {
 }
 
 fn is_same(known: &RecordedSnapshot, snapshot: &Snapshot, host: &str) -> bool {
-    known.host.as_deref() == Some(host) && known.tree_digest.as_deref() == Some(&snapshot.tree_digest)
+    known.host.as_deref() == Some(host)
+        && known.tree_digest.as_deref() == Some(&snapshot.tree_digest)
 }
 
 /// What the launcher provided; the server has checked the form.

@@ -33,7 +33,10 @@ impl Log {
         let mut lines = Vec::new();
         if !self.begun {
             self.begun = true;
-            lines.push(format!("run {}: {}, {}", seen.run.id, seen.run.flow, seen.run.band));
+            lines.push(format!(
+                "run {}: {}, {}",
+                seen.run.id, seen.run.flow, seen.run.band
+            ));
         }
         if let Some(trouble) = trouble
             && self.trouble.as_deref() != Some(trouble)
@@ -45,7 +48,9 @@ impl Log {
             let former = self.told.get(&row.step_id);
             let moved = former.is_none_or(|f| f.state != row.state || f.attempt != row.attempt);
             let other = former.is_none_or(|f| f.doing != row.doing);
-            let busy = row.state == "running" && other && former.is_some_and(|f| now.duration_since(f.at) >= SHORTEST);
+            let busy = row.state == "running"
+                && other
+                && former.is_some_and(|f| now.duration_since(f.at) >= SHORTEST);
             let stuck = row.state == "pending" && other && is_hindered(row);
             if !moved && !busy && !stuck {
                 continue;
@@ -54,8 +59,12 @@ impl Log {
             if former.is_some() || row.state != "pending" || stuck {
                 lines.push(line(row));
             }
-            let told =
-                Told { state: row.state.clone(), attempt: row.attempt, doing: row.doing.clone(), at: now };
+            let told = Told {
+                state: row.state.clone(),
+                attempt: row.attempt,
+                doing: row.doing.clone(),
+                at: now,
+            };
             self.told.insert(row.step_id.clone(), told);
         }
         lines
@@ -68,15 +77,34 @@ fn is_hindered(row: &Row) -> bool {
 }
 
 fn line(row: &Row) -> String {
-    let persona = row.persona.as_deref().map(|persona| format!(" ({persona})")).unwrap_or_default();
-    let attempt = if row.attempt > 1 { format!(", attempt {}", row.attempt) } else { String::new() };
+    let persona = row
+        .persona
+        .as_deref()
+        .map(|persona| format!(" ({persona})"))
+        .unwrap_or_default();
+    let attempt = if row.attempt > 1 {
+        format!(", attempt {}", row.attempt)
+    } else {
+        String::new()
+    };
     let elapsed = match row.elapsed {
         Some(elapsed) if row.is_settled() => format!(" after {}", took(elapsed)),
         _ => String::new(),
     };
-    let tokens = if row.is_settled() && row.tokens > 0 { format!(", {} tokens", row.tokens) } else { String::new() };
-    let doing = if row.doing.is_empty() { String::new() } else { format!(": {}", row.doing) };
-    format!("{}{persona} {}{elapsed}{attempt}{tokens}{doing}", row.step_id, row.state)
+    let tokens = if row.is_settled() && row.tokens > 0 {
+        format!(", {} tokens", row.tokens)
+    } else {
+        String::new()
+    };
+    let doing = if row.doing.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", row.doing)
+    };
+    format!(
+        "{}{persona} {}{elapsed}{attempt}{tokens}{doing}",
+        row.step_id, row.state
+    )
 }
 
 #[cfg(test)]
@@ -87,16 +115,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_change_is_told_once() {
         let mut log = Log::default();
-        let mut now = seen(vec![row("structure", "structural-analyst", "running"), row("fold", "", "pending")]);
+        let mut now = seen(vec![
+            row("structure", "structural-analyst", "running"),
+            row("fold", "", "pending"),
+        ]);
         now.rows[0].doing = "thinks".into();
         let at = Instant::now();
         assert_eq!(
             log.changes(&now, None, at),
-            ["run 7: architectural-analysis, medium", "structure (structural-analyst) running: thinks"]
+            [
+                "run 7: architectural-analysis, medium",
+                "structure (structural-analyst) running: thinks"
+            ]
         );
         assert!(log.changes(&now, None, at).is_empty());
         now.rows[0].doing = "glob".into();
-        assert!(log.changes(&now, None, at + Duration::from_secs(1)).is_empty());
+        assert!(
+            log.changes(&now, None, at + Duration::from_secs(1))
+                .is_empty()
+        );
         assert_eq!(
             log.changes(&now, None, at + Duration::from_secs(6)),
             ["structure (structural-analyst) running: glob"]
@@ -106,7 +143,10 @@ mod tests {
         now.rows[1].state = "completed".into();
         assert_eq!(
             log.changes(&now, None, at + Duration::from_secs(7)),
-            ["structure (structural-analyst) completed after 1m15s, 900 tokens", "fold completed"]
+            [
+                "structure (structural-analyst) completed after 1m15s, 900 tokens",
+                "fold completed"
+            ]
         );
     }
 
@@ -117,7 +157,10 @@ mod tests {
         now.rows[0].doing = "no worker is alive: start one with conductor worker".into();
         now.rows[1].doing = "waits for a".into();
         let told = log.changes(&now, None, Instant::now());
-        assert_eq!(told[1..], ["a (p) pending: no worker is alive: start one with conductor worker"]);
+        assert_eq!(
+            told[1..],
+            ["a (p) pending: no worker is alive: start one with conductor worker"]
+        );
         now.rows[0].doing = "waits for a free slot".into();
         assert!(log.changes(&now, None, Instant::now()).is_empty());
     }
@@ -129,7 +172,10 @@ mod tests {
         let at = Instant::now();
         log.changes(&now, None, at);
         now.rows[0].attempt = 2;
-        assert_eq!(log.changes(&now, Some("away"), at), ["away", "a (p) running, attempt 2"]);
+        assert_eq!(
+            log.changes(&now, Some("away"), at),
+            ["away", "a (p) running, attempt 2"]
+        );
         assert!(log.changes(&now, Some("away"), at).is_empty());
     }
 }

@@ -47,7 +47,11 @@ pub async fn run(client: Client, args: WatchArgs) -> Result<u8, Problem> {
 pub async fn follow(mut client: Client, run: i64) -> Result<u8, Problem> {
     let mut seen = look(&mut client, run, None).await?;
     let (ring, mut rings) = mpsc::channel(16);
-    let _listener = listen(client.db.clone(), vec![format!("conductor_run_{run}")], ring);
+    let _listener = listen(
+        client.db.clone(),
+        vec![format!("conductor_run_{run}")],
+        ring,
+    );
     let mut screen = Screen::new();
     let mut looked = Instant::now();
     let mut due = looked + LONGEST;
@@ -75,7 +79,10 @@ pub async fn follow(mut client: Client, run: i64) -> Result<u8, Problem> {
                 Ok(now) => seen = now,
                 Err(failure) if failure.is_passing() => {
                     due = looked + TICK;
-                    trouble = Some(format!("the server is away, trying again: {}", one_line(&failure.to_string())));
+                    trouble = Some(format!(
+                        "the server is away, trying again: {}",
+                        one_line(&failure.to_string())
+                    ));
                 }
                 Err(failure) => return Err(failure.into()),
             }
@@ -97,9 +104,16 @@ pub struct Seen {
 }
 
 /// The steps, and the run when it may be over: looking at the whole run costs more than its roster.
-async fn look(client: &mut Client, id: i64, before: Option<(&Seen, Instant)>) -> Result<Seen, Failure> {
+async fn look(
+    client: &mut Client,
+    id: i64,
+    before: Option<(&Seen, Instant)>,
+) -> Result<Seen, Failure> {
     let rows = client.rows(status::ROWS, &[(&id, Type::INT8)]).await?;
-    let rows = rows.iter().map(Row::from_row).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows
+        .iter()
+        .map(Row::from_row)
+        .collect::<Result<Vec<_>, _>>()?;
     let run = match before {
         Some((seen, at)) if !rows.iter().all(Row::is_settled) => seen.run.later(at.elapsed()),
         _ => Run::from_row(id, &client.row(status::RUN, &[(&id, Type::INT8)]).await?)?,
@@ -110,14 +124,18 @@ async fn look(client: &mut Client, id: i64, before: Option<(&Seen, Instant)>) ->
 /// Where the roster is shown, and what is there now.
 struct Screen {
     term: Option<Term>,
-    drawn: usize,
+    drawn: Vec<String>,
     log: lines::Log,
 }
 
 impl Screen {
     fn new() -> Self {
         let term = Term::stdout();
-        Screen { term: term.is_term().then_some(term), drawn: 0, log: lines::Log::default() }
+        Screen {
+            term: term.is_term().then_some(term),
+            drawn: Vec::new(),
+            log: lines::Log::default(),
+        }
     }
 
     /// Redraws the roster, or prints what has changed. `since` is how old `seen` is.
@@ -130,17 +148,26 @@ impl Screen {
         };
         let (height, width) = term.size();
         let size = (usize::from(height).saturating_sub(1), usize::from(width));
-        let lines = roster::draw(seen, since, size, console::colors_enabled(), trouble.as_deref());
+        let lines = roster::draw(
+            seen,
+            since,
+            size,
+            console::colors_enabled(),
+            trouble.as_deref(),
+        );
+        if lines == self.drawn {
+            return;
+        }
         // One write for all, so that nothing flickers.
         let mut text = String::new();
-        if self.drawn > 0 {
-            text += &format!("\u{1b}[{}A\u{1b}[J", self.drawn);
+        if !self.drawn.is_empty() {
+            text += &format!("\u{1b}[{}A\u{1b}[J", self.drawn.len());
         }
         for line in &lines {
             text += line;
             text.push('\n');
         }
-        self.drawn = lines.len();
+        self.drawn = lines;
         output::print(&text);
     }
 }

@@ -19,8 +19,20 @@ pub fn draw(
     trouble: Option<&str>,
 ) -> Vec<String> {
     let run = &seen.run;
-    let elapsed = run.elapsed + if run.is_over() { 0.0 } else { since.as_secs_f64() };
-    let mut lines = vec![format!("run {} · {} · {} · {} · {}", run.id, run.flow, run.band, run.status, took(elapsed))];
+    let elapsed = run.elapsed
+        + if run.is_over() {
+            0.0
+        } else {
+            since.as_secs_f64()
+        };
+    let mut lines = vec![format!(
+        "run {} · {} · {} · {} · {}",
+        run.id,
+        run.flow,
+        run.band,
+        run.status,
+        took(elapsed)
+    )];
     let tail = tail(seen, trouble, colors);
     let (shown, hidden) = most_telling(&seen.rows, height.saturating_sub(lines.len() + tail.len()));
     let columns = Columns::of(&shown);
@@ -29,17 +41,31 @@ pub fn draw(
         lines.push(format!("  … and {hidden} more"));
     }
     lines.extend(tail);
-    lines.into_iter().map(|line| truncate_str(&line, width.max(20), "…").into_owned()).collect()
+    lines
+        .into_iter()
+        .map(|line| truncate_str(&line, width.max(20), "…").into_owned())
+        .collect()
 }
 
 fn tail(seen: &Seen, trouble: Option<&str>, colors: bool) -> Vec<String> {
     let total = seen.rows.len();
     let settled = seen.rows.iter().filter(|row| row.is_settled()).count();
-    let running = seen.rows.iter().filter(|row| row.state == "running").count();
+    let running = seen
+        .rows
+        .iter()
+        .filter(|row| row.state == "running")
+        .count();
     let tokens: i64 = seen.rows.iter().map(|row| row.tokens).sum();
     let full = (BAR * settled).checked_div(total).unwrap_or(0);
-    let bar = format!("{}{}", "━".repeat(full), style("dim", colors).apply_to("─".repeat(BAR - full)));
-    let line = format!("{bar} {settled}/{total} steps, {running} running, {} tokens", grouped(tokens));
+    let bar = format!(
+        "{}{}",
+        "━".repeat(full),
+        style("dim", colors).apply_to("─".repeat(BAR - full))
+    );
+    let line = format!(
+        "{bar} {settled}/{total} steps, {running} running, {} tokens",
+        grouped(tokens)
+    );
     let trouble = trouble.map(|trouble| style("bad", colors).apply_to(trouble).to_string());
     [Some(line), trouble].into_iter().flatten().collect()
 }
@@ -61,7 +87,10 @@ fn most_telling(rows: &[Row], room: usize) -> (Vec<&Row>, usize) {
     order.sort_by_key(|index| (rank(&rows[*index]), *index));
     order.truncate(room);
     order.sort_unstable();
-    (order.iter().map(|index| &rows[*index]).collect(), rows.len() - room)
+    (
+        order.iter().map(|index| &rows[*index]).collect(),
+        rows.len() - room,
+    )
 }
 
 struct Columns {
@@ -71,8 +100,16 @@ struct Columns {
 
 impl Columns {
     fn of(rows: &[&Row]) -> Self {
-        let widest = |text: fn(&Row) -> &str| rows.iter().map(|row| measure_text_width(text(row))).max().unwrap_or(0);
-        Columns { step: widest(|row| &row.step_id), persona: widest(persona) }
+        let widest = |text: fn(&Row) -> &str| {
+            rows.iter()
+                .map(|row| measure_text_width(text(row)))
+                .max()
+                .unwrap_or(0)
+        };
+        Columns {
+            step: widest(|row| &row.step_id),
+            persona: widest(persona),
+        }
     }
 
     fn line(&self, row: &Row, since: Duration, colors: bool) -> String {
@@ -84,9 +121,20 @@ impl Columns {
             "skipped" => ("–", "dim"),
             _ => ("·", "dim"),
         };
-        let live = if row.state == "running" { since.as_secs_f64() } else { 0.0 };
-        let elapsed = row.elapsed.map(|elapsed| took(elapsed + live)).unwrap_or_default();
-        let again = if row.attempt > 1 { format!("attempt {}: ", row.attempt) } else { String::new() };
+        let live = if row.state == "running" {
+            since.as_secs_f64()
+        } else {
+            0.0
+        };
+        let elapsed = row
+            .elapsed
+            .map(|elapsed| took(elapsed + live))
+            .unwrap_or_default();
+        let again = if row.attempt > 1 {
+            format!("attempt {}: ", row.attempt)
+        } else {
+            String::new()
+        };
         let mut news = [row.doing.as_str(), row.progress.as_str()]
             .into_iter()
             .filter(|text| !text.is_empty())
@@ -94,7 +142,11 @@ impl Columns {
             .join(" · ");
         if row.is_settled() && row.tokens > 0 {
             let tokens = format!("{} tokens", grouped(row.tokens));
-            news = if news.is_empty() { tokens } else { format!("{news} · {tokens}") };
+            news = if news.is_empty() {
+                tokens
+            } else {
+                format!("{news} · {tokens}")
+            };
         }
         let line = format!(
             "  {} {}  {}  {}  {elapsed:>6}  {again}{news}",
@@ -112,7 +164,10 @@ fn persona(row: &Row) -> &str {
 }
 
 fn padded(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(measure_text_width(text))))
+    format!(
+        "{text}{}",
+        " ".repeat(width.saturating_sub(measure_text_width(text)))
+    )
 }
 
 fn style(tone: &str, colors: bool) -> Style {
@@ -128,8 +183,18 @@ fn style(tone: &str, colors: bool) -> Style {
 /// The last words: how the run ended and what to type next.
 pub fn farewell(seen: &Seen) -> String {
     let run = &seen.run;
-    let why = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("run {} {} after {}{why}\nread it with: conductor report {}\n", run.id, run.status, took(run.elapsed), run.id)
+    let why = run
+        .error
+        .as_deref()
+        .map(|error| format!(": {error}"))
+        .unwrap_or_default();
+    format!(
+        "run {} {} after {}{why}\nread it with: conductor report {}\n",
+        run.id,
+        run.status,
+        took(run.elapsed),
+        run.id
+    )
 }
 
 /// Seconds for people: `41s`, `1m05s`, `2h03m`.
@@ -198,7 +263,14 @@ pub mod tests {
 
     #[test]
     fn the_roster_shows_each_step_and_a_progress_line() {
-        let shown = draw(&seen(some_rows()), Duration::from_secs(2), (40, 120), false, None).join("\n");
+        let shown = draw(
+            &seen(some_rows()),
+            Duration::from_secs(2),
+            (40, 120),
+            false,
+            None,
+        )
+        .join("\n");
         let expected = "\
 run 7 · architectural-analysis · medium · running · 1m13s
   ✓ structure  structural-analyst  completed     41s  8120 characters · 12,345 tokens
@@ -210,7 +282,9 @@ run 7 · architectural-analysis · medium · running · 1m13s
 
     #[test]
     fn nothing_is_wider_or_higher_than_the_terminal() {
-        let mut rows: Vec<Row> = (0..30).map(|n| row(&format!("step-{n}"), "p", "completed")).collect();
+        let mut rows: Vec<Row> = (0..30)
+            .map(|n| row(&format!("step-{n}"), "p", "completed"))
+            .collect();
         rows[17] = row("the-live-one", "p", "running");
         rows[17].doing = "漢".repeat(300);
         let trouble = Some("the server is away");
@@ -218,14 +292,23 @@ run 7 · architectural-analysis · medium · running · 1m13s
         assert_eq!(lines.len(), 10);
         assert!(lines.iter().all(|line| measure_text_width(line) <= 40));
         let text = lines.join("\n");
-        assert!(text.contains("the-live-one") && text.contains("… and 24 more"), "{text}");
+        assert!(
+            text.contains("the-live-one") && text.contains("… and 24 more"),
+            "{text}"
+        );
         assert!(text.contains("the server is away"));
     }
 
     #[test]
     fn a_tiny_terminal_does_no_harm() {
         for height in 0..6 {
-            draw(&seen(some_rows()), Duration::ZERO, (height, 0), false, Some("trouble"));
+            draw(
+                &seen(some_rows()),
+                Duration::ZERO,
+                (height, 0),
+                false,
+                Some("trouble"),
+            );
         }
         draw(&seen(Vec::new()), Duration::ZERO, (24, 80), false, None);
     }
@@ -243,7 +326,13 @@ run 7 · architectural-analysis · medium · running · 1m13s
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.0, 59.9, 60.0, 3599.0, 7380.0].map(took), ["0s", "59s", "1m00s", "59m59s", "2h03m"]);
+        assert_eq!(
+            [0, 999, 1000, 1234567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [0.0, 59.9, 60.0, 3599.0, 7380.0].map(took),
+            ["0s", "59s", "1m00s", "59m59s", "2h03m"]
+        );
     }
 }

@@ -43,20 +43,29 @@ pub struct Row {
 
 impl Run {
     pub fn from_row(id: i64, row: &tokio_postgres::Row) -> Result<Self, Failure> {
-        let text = |name| Ok::<_, Failure>(one_line(&row.try_get::<_, Option<String>>(name)?.unwrap_or_default()));
+        let text = |name| {
+            Ok::<_, Failure>(one_line(
+                &row.try_get::<_, Option<String>>(name)?.unwrap_or_default(),
+            ))
+        };
         Ok(Run {
             id,
             status: text("status")?,
             flow: text("flow")?,
             band: text("band")?,
-            elapsed: row.try_get::<_, Option<f64>>("elapsed")?.unwrap_or_default(),
+            elapsed: row
+                .try_get::<_, Option<f64>>("elapsed")?
+                .unwrap_or_default(),
             error: Some(text("error")?).filter(|error| !error.is_empty()),
         })
     }
 
     /// The same run a while later, as far as anybody knows.
     pub fn later(&self, since: Duration) -> Self {
-        Run { elapsed: self.elapsed + since.as_secs_f64(), ..self.clone() }
+        Run {
+            elapsed: self.elapsed + since.as_secs_f64(),
+            ..self.clone()
+        }
     }
 
     pub fn is_over(&self) -> bool {
@@ -66,13 +75,19 @@ impl Run {
 
 impl Row {
     pub fn from_row(row: &tokio_postgres::Row) -> Result<Self, Failure> {
-        let text = |name| Ok::<_, Failure>(one_line(&row.try_get::<_, Option<String>>(name)?.unwrap_or_default()));
+        let text = |name| {
+            Ok::<_, Failure>(one_line(
+                &row.try_get::<_, Option<String>>(name)?.unwrap_or_default(),
+            ))
+        };
         Ok(Row {
             step_id: text("step_id")?,
             persona: Some(text("persona")?).filter(|persona| !persona.is_empty()),
             state: text("state")?,
             elapsed: row.try_get("elapsed")?,
-            attempt: row.try_get::<_, Option<i32>>("attempt")?.unwrap_or_default(),
+            attempt: row
+                .try_get::<_, Option<i32>>("attempt")?
+                .unwrap_or_default(),
             doing: text("doing")?,
             tokens: row.try_get::<_, Option<i64>>("tokens")?.unwrap_or_default(),
             progress: text("progress")?,

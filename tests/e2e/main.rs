@@ -1,0 +1,14 @@
+//! End-to-end tests: a real server, the real worker, the real child, and a model that plays scripts.
+//! One module a theme.
+
+mod cancel;
+mod command_line;
+mod hostile_repository;
+mod huge_output;
+mod launch_errors;
+mod main_job;
+mod model_errors;
+mod prompts;
+mod transactions;
+mod worker_death;
+mod worker_refusals;

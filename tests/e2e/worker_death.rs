@@ -1,0 +1,162 @@
+//! A worker that dies, and one that is asked to end.
+
+use std::time::Duration;
+
+use conductor_tests::harness::runs::LONG;
+use conductor_tests::harness::{Conductor, Launch, Setup, processes};
+use conductor_tests::scripted::{Outcome, Part, Record, Reply, Rule, Script};
+
+/// The behavioral analyst says half a sentence and is held there, once.
+fn held_once() -> Script {
+    let half = Reply::parts([Part::text("HALF A SENTENCE "), Part::stall("gate")]);
+    Script::of([Rule::persona("behavioral-analyst", [half]).turn(1).times(1)])
+}
+
+async fn one_done_one_held(c: &Conductor) -> i64 {
+    c.shop("shop").await;
+    let launch = Launch::new("architectural-analysis", "How does a lease work here?");
+    let run = c.launch(launch.on("shop").band("medium")).await;
+    c.held("gate", LONG).await;
+    c.step_is(run, "structure", "completed", LONG).await;
+    run
+}
+
+/// First turns of a persona: one for each time its step was begun.
+fn begun(records: &[Record], persona: &str) -> Vec<Record> {
+    let of = |r: &&Record| r.persona.as_deref() == Some(persona) && r.turn == 1;
+    records.iter().filter(of).cloned().collect()
+}
+
+/// No two conversations of one step overlap.
+fn never_twice_at_once(begun: &[Record]) {
+    for pair in begun.windows(2) {
+        let ended = pair[0].ended_ms.expect("the earlier attempt is over");
+        assert!(
+            ended <= pair[1].started_ms,
+            "two attempts at once: {pair:?}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_worker_that_comes_back_finishes_the_run() {
+    Setup::new().script(held_once()).run(async |c| {
+        let run = one_done_one_held(c).await;
+        let kept = c.output(run, "structure").await;
+        c.kill_worker();
+        let left = processes::wait_until_none(&c.folder().join("state"), Duration::from_secs(10));
+        assert!(left.is_empty(), "children outlive their worker: {left:?}");
+        c.start_worker();
+        c.completed(run, LONG).await;
+
+        let records = c.model.control().records();
+        let structure = begun(&records, "structural-analyst");
+        assert_eq!(structure.len(), 1, "a completed step is not run again");
+        assert_eq!(c.output(run, "structure").await, kept);
+        let behavior = begun(&records, "behavioral-analyst");
+        assert_eq!(behavior.len(), 2);
+        assert_eq!(behavior[0].outcome, Outcome::Disconnected);
+        never_twice_at_once(&behavior);
+        assert_eq!(c.step(run, "structure").await.attempts, 1);
+        assert_eq!(c.step(run, "behavior").await.attempts, 2);
+        let report = c.report(run).await;
+        assert!(
+            !report.contains("HALF A SENTENCE"),
+            "what streamed before is void:\n{report}"
+        );
+        assert!(report.contains("synthesis/SA1"), "{report}");
+    });
+}
+
+#[test]
+fn another_worker_takes_over_when_the_lease_has_run_out() {
+    Setup::new()
+        .script(held_once())
+        .settings("lease = '3 seconds'")
+        .run(async |c| {
+            let run = one_done_one_held(c).await;
+            c.kill_worker();
+            c.environment.folder = c.folder().join("elsewhere");
+            for name in ["home", "state"] {
+                std::fs::create_dir_all(c.environment.folder.join(name)).unwrap();
+            }
+            c.environment.name = "another".into();
+            c.start_worker();
+            c.completed(run, LONG).await;
+            let records = c.model.control().records();
+            assert_eq!(begun(&records, "structural-analyst").len(), 1);
+            never_twice_at_once(&begun(&records, "behavioral-analyst"));
+        });
+}
+
+#[test]
+fn a_worker_asked_to_end_lets_its_children_finish_first() {
+    Setup::new().script(held_once()).run(async |c| {
+        let run = one_done_one_held(c).await;
+        let pid = c.worker().pid();
+        processes::signal(pid, libc::SIGTERM);
+        c.until(
+            "the worker drains",
+            Duration::from_secs(10),
+            async |c: &Conductor| {
+                let row = c
+                    .sql
+                    .query_one("select count(*) from tasks where state = 'running'", &[])
+                    .await;
+                (row.unwrap().get::<_, i64>(0) == 1).then_some(())
+            },
+        )
+        .await;
+        c.model.control().release(Some("gate"));
+        let ended = c.worker().wait(Duration::from_secs(60));
+        assert!(
+            ended.is_some_and(|status| status.success()),
+            "{}",
+            c.worker().words()
+        );
+        c.step_is(run, "behavior", "completed", Duration::from_secs(5))
+            .await;
+        assert!(
+            c.output(run, "behavior")
+                .await
+                .starts_with("HALF A SENTENCE")
+        );
+        assert_eq!(
+            c.status(run).await.0,
+            "running",
+            "the rest waits for a worker"
+        );
+        c.restart_worker();
+        c.completed(run, LONG).await;
+    });
+}
+
+#[test]
+fn a_worker_asked_twice_hands_its_tasks_back_at_no_cost() {
+    Setup::new().script(held_once()).run(async |c| {
+        let run = one_done_one_held(c).await;
+        let pid = c.worker().pid();
+        processes::signal(pid, libc::SIGTERM);
+        c.until(
+            "the first signal is heard",
+            Duration::from_secs(10),
+            async |c: &Conductor| {
+                std::fs::read_to_string(c.environment.log())
+                    .is_ok_and(|log| log.contains("drain"))
+                    .then_some(())
+            },
+        )
+        .await;
+        processes::signal(pid, libc::SIGTERM);
+        let ended = c.worker().wait(Duration::from_secs(15));
+        assert!(ended.is_some(), "{}", c.worker().words());
+        let step = c.step(run, "behavior").await;
+        assert_eq!(
+            (step.status.as_str(), step.attempts),
+            ("pending", 0),
+            "{step:?}"
+        );
+        c.restart_worker();
+        c.completed(run, LONG).await;
+    });
+}
