@@ -55,6 +55,14 @@ fn every_persona_of_a_flow_exists_and_every_persona_is_found() {
 }
 
 #[test]
+fn every_persona_appears_in_a_flow() {
+    for name in builtin_personas().names() {
+        let uses = |flow: &Definition| flow.personas().contains(&name.as_str());
+        assert!(builtin_flows().iter().any(uses), "{name}");
+    }
+}
+
+#[test]
 fn what_follows_a_flow_is_no_flow_of_its_own() {
     for flow in builtin_flows() {
         assert_ne!(flow.head().next.as_deref(), Some(flow.name()));

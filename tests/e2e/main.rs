@@ -3,12 +3,14 @@
 
 mod cancel;
 mod command_line;
+mod dump;
 mod hostile_repository;
 mod huge_output;
 mod launch_errors;
 mod main_job;
 mod model_errors;
 mod prompts;
+mod random_clients;
 mod transactions;
 mod worker_death;
 mod worker_refusals;

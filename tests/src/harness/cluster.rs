@@ -206,8 +206,8 @@ impl Cluster {
         Ok(client)
     }
 
-    /// A fresh database with the extension in it. Panics with a cure if the extension is not installed.
-    pub async fn create_database(&self) -> String {
+    /// A fresh database without the extension.
+    pub async fn create_empty_database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
         let admin = self.connect("postgres").await.expect("the server answers");
@@ -215,6 +215,12 @@ impl Cluster {
             .batch_execute(&format!("create database {name}"))
             .await
             .expect("a database can be created");
+        name
+    }
+
+    /// A fresh database with the extension in it. Panics with a cure if the extension is not installed.
+    pub async fn create_database(&self) -> String {
+        let name = self.create_empty_database().await;
         let client = self.connect(&name).await.expect("the database answers");
         if let Err(error) = client.batch_execute("create extension conductor").await {
             panic!("{error:?}: is the extension installed in this server? (make install)");

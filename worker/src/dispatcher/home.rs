@@ -4,6 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
+use crate::snapshot::remove_tree;
+
 /// Holds the folder until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
 pub struct Home {
@@ -35,12 +37,12 @@ pub fn take(dir: &Path) -> Result<Home, String> {
         }
         Err(TryLockError::Error(error)) => return Err(failed("lock the state folder", error)),
     }
-    match fs::remove_dir_all(dir.join("jobs")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(failed("clear the jobs in", error))
-        }
-        _ => Ok(Home { _lock: lock }),
-    }
+    let jobs = dir.join("jobs");
+    remove_tree(&jobs).map_err(|e| failed("clear the jobs in", e))?;
+    builder
+        .create(&jobs)
+        .map_err(|e| failed("make a folder in", e))?;
+    Ok(Home { _lock: lock })
 }
 
 #[cfg(test)]

@@ -1,35 +1,45 @@
 //! From the bytes that a child prints to stream events, and at the end to an outcome.
 
-use std::path::PathBuf;
+mod code;
+mod lines;
+mod message;
+mod outcome;
+mod parser;
+mod written_calls;
+mod wire;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// What one attempt may print, and what to make relative in it.
-#[derive(Debug, Clone)]
-pub struct ParserOptions {
-    /// Path of the snapshot as the child sees it; taken out of texts again.
-    pub snapshot: Option<PathBuf>,
-    /// Longest line of output that is accepted, in bytes.
-    pub max_line_bytes: usize,
-    /// Largest final output that is accepted, in bytes.
-    pub max_output_bytes: usize,
-}
+pub use outcome::Outcome;
+pub use parser::{Parser, ParserOptions};
+
+/// Longest tool result that is kept, in characters.
+pub const MAX_RESULT_CHARS: usize = 2000;
 
 /// One stream event, in the very form that `task_stream` takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    MessageStarted { turn: u32, #[serde(skip_serializing_if = "Option::is_none")] reason: Option<&'static str> },
+    /// Text streamed before it is void; `reason` is `retry` when the child asks the model again.
+    MessageStarted {
+        turn: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    /// `offset` counts code points since the message started.
     Delta { offset: u64, text: String },
     ReasoningDelta { text: String },
+    /// `executed` is false for a call that the model only wrote down.
     ToolCall { id: String, name: String, input: Value, executed: bool },
+    /// `content` holds at most `MAX_RESULT_CHARS` characters of `bytes` bytes.
     ToolResult { id: String, is_error: bool, content: String, bytes: u64 },
+    /// What the attempt used so far.
     Usage(Usage),
     Error { message: String },
 }
 
-/// Tokens and turns of an attempt.
+/// Tokens and model turns of an attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     pub input_tokens: u64,
@@ -39,51 +49,11 @@ pub struct Usage {
     pub turns: u64,
 }
 
-/// How a child ended, as `child::process` saw it.
-#[derive(Debug, Clone, Default)]
+/// How a child ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exit {
     pub code: Option<i32>,
     pub signal: Option<i32>,
-    /// Last bytes of its standard error, made text.
+    /// The last bytes of its standard error, made text.
     pub stderr: String,
-}
-
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    Success { output: String, usage: Usage },
-    Failure { message: String, retryable: bool, usage: Usage },
-}
-
-/// Incremental and pure: bytes in, events out.
-pub struct Parser {
-    _options: ParserOptions,
-}
-
-impl Parser {
-    pub fn new(options: ParserOptions) -> Self {
-        Self { _options: options }
-    }
-    /// Takes the next bytes of standard output.
-    pub fn push(&mut self, _bytes: &[u8]) -> Vec<Event> {
-        unimplemented!()
-    }
-    /// Set once the child must be ended at once (a surplus tool, another mode than plan, a line or an
-    /// output too long); `finish` then returns it as the failure.
-    pub fn violation(&self) -> Option<&str> {
-        unimplemented!()
-    }
-    /// True from the first chunk of a model turn to that turn's end: the stall clock runs. False while a
-    /// turn's first chunk is awaited (loading, queueing, reading the prompt) and while tools run.
-    pub fn streaming(&self) -> bool {
-        unimplemented!()
-    }
-    /// What the current turn has streamed so far (what a cancelled step keeps).
-    pub fn partial_output(&self) -> &str {
-        unimplemented!()
-    }
-    /// Flushes what is held back and judges the attempt.
-    pub fn finish(self, _exit: &Exit) -> (Vec<Event>, Outcome) {
-        unimplemented!()
-    }
 }

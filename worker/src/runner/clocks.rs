@@ -92,8 +92,8 @@ impl Clocks {
     }
 }
 
-/// Bounded, so that no setting can overflow the clock.
-fn seconds(value: f64) -> Duration {
+/// A limit as the server gives it; bounded, so that no setting can overflow a clock.
+pub fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value.clamp(0.0, 31_536_000.0))
         .unwrap_or(Duration::from_secs(31_536_000))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::clocks::seconds;
 use super::deliver::{insist, ordered};
 use super::{Attempt, Halt, Started, Verdict};
 use crate::child::{ChildError, ChildSpec, Job, Model};
@@ -17,8 +18,8 @@ const AGENT: &str = "qwen";
 const MODE: &str = "plan";
 /// More model turns than any step needs; a child in a loop ends here at the latest.
 const MAX_TURNS: u32 = 300;
-/// The child's own limit lies above ours, so that ours gives the reason.
-const WALL_TIME_SLACK: Duration = Duration::from_secs(60);
+/// The child's own limits lie above ours, so that ours give the reason.
+const SLACK: Duration = Duration::from_secs(60);
 
 impl Attempt {
     /// Takes the snapshot, records it, and starts the child.
@@ -118,17 +119,16 @@ impl Attempt {
                 api_key: tools.credentials.api_key.expose().to_owned(),
                 name: claim.model.clone(),
             };
-            let step = Duration::try_from_secs_f64(claim.limits.step_timeout_s.max(0.0));
             let spec = ChildSpec {
                 job_dir,
                 snapshot: Some(&path),
                 system_prompt: &claim.system_prompt,
                 prompt: &claim.prompt,
                 model: &model,
-                max_wall_time: step
-                    .unwrap_or(Duration::MAX)
-                    .saturating_add(WALL_TIME_SLACK),
+                max_wall_time: seconds(claim.limits.step_timeout_s).saturating_add(SLACK),
                 max_turns: MAX_TURNS,
+                first_event_timeout: seconds(claim.limits.first_event_timeout_s).saturating_add(SLACK),
+                stall_timeout: seconds(claim.limits.stall_timeout_s).saturating_add(SLACK),
                 toolbox: &tools.toolbox,
             };
             Job::prepare(&spec, &tools.qwen, &tools.sandbox)
@@ -154,8 +154,8 @@ impl Attempt {
 fn verdict_on(error: ChildError) -> Verdict {
     match error {
         ChildError::Refused(reason) => Verdict::failed(reason, false),
-        ChildError::Io(..) => Verdict::failed(format!("the child did not start: {error}"), true),
-        ChildError::Qwen(_) | ChildError::Sandbox(_) => Verdict::Unfit(error.to_string()),
+        ChildError::Io { .. } => Verdict::failed(error.to_string(), true),
+        ChildError::Unusable(_) | ChildError::Sandbox(_) => Verdict::Unfit(error.to_string()),
     }
 }
 

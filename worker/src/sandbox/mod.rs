@@ -1,14 +1,34 @@
-//! The kernel's layer: what a child may read, write and connect to, and who enforces it.
+//! The kernel's layer: what a child may read, write, run and connect to, and who enforces it.
 
+mod bubblewrap;
+mod helper;
+mod landlock;
+mod probe;
+mod system;
+
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+pub use probe::{Check, Probe};
+
+/// Exit code of the helper when it could not confine or could not start what it was given.
+pub const EXIT_UNAVAILABLE: i32 = 125;
+
+/// What the helper's error lines begin with.
+pub const HELPER_PREFIX: &str = "conductor sandbox: ";
+
+const HELPER: &str = "__sandbox";
+
+/// Why nothing can be confined here; the text says how to mend it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("sandbox unavailable: {0}")]
 pub struct SandboxError(pub String);
 
+/// Who enforces the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
@@ -16,53 +36,127 @@ pub enum Backend {
     Bubblewrap,
 }
 
-/// A way to confine that was seen to work on this machine. There is none that does not confine.
+/// A way to confine that this machine offers. There is none that does not confine.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     pub backend: Backend,
-    pub helper: PathBuf,
+    helper: PathBuf,
+    bubblewrap: Option<PathBuf>,
+}
+
+/// What one confined process may do; everything else is refused.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Policy {
+    /// Files, and folders with all that is in them.
+    pub read: Vec<PathBuf>,
+    /// Folders that may be changed as well.
+    pub write: Vec<PathBuf>,
+    /// Programs that may be run; what loads them is added.
+    pub execute: Vec<PathBuf>,
+    /// TCP ports that may be connected to, where the kernel can tell (Landlock ABI 4 and later).
+    pub connect: Vec<u16>,
+    /// Folder to start in.
+    pub cwd: PathBuf,
+    /// Regular file to read as standard input.
+    pub stdin: PathBuf,
+}
+
+/// What the helper is told: the policy and who enforces it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    backend: Backend,
+    bubblewrap: Option<PathBuf>,
+    policy: Policy,
 }
 
 impl Sandbox {
-    /// Finds what this kernel can enforce: Landlock, else bubblewrap, else an error that says how to mend it.
-    /// `helper` is the program that answers to `helper_main` (None = this very binary).
-    pub fn detect(_helper: Option<&Path>) -> Result<Sandbox, SandboxError> {
-        unimplemented!()
+    /// Finds what this machine can enforce: Landlock, else bubblewrap. `helper` is the program that answers to
+    /// `helper_main`; None means this very binary.
+    ///
+    /// # Errors
+    /// When neither can be enforced; the text says how to mend it.
+    pub fn detect(helper: Option<&Path>) -> Result<Sandbox, SandboxError> {
+        let why = match landlock::check() {
+            Ok(()) => return Ok(Self::new(Backend::Landlock, helper, None)),
+            Err(why) => why,
+        };
+        match bubblewrap::find() {
+            Ok(path) => Ok(Self::new(Backend::Bubblewrap, helper, Some(path))),
+            Err(other) => Err(SandboxError(format!(
+                "{why}, and {other}; use a kernel of 6.2 or later with landlock among its security modules, or install bubblewrap"
+            ))),
+        }
     }
-    /// One line for people: "landlock ABI 7, files and TCP ports".
+
+    /// Bubblewrap, whatever the kernel offers.
+    ///
+    /// # Errors
+    /// When it is not installed or does not work here.
+    pub fn bubblewrap(helper: Option<&Path>) -> Result<Sandbox, SandboxError> {
+        match bubblewrap::find() {
+            Ok(path) => Ok(Self::new(Backend::Bubblewrap, helper, Some(path))),
+            Err(why) => Err(SandboxError(format!("{why}; install bubblewrap"))),
+        }
+    }
+
+    fn new(backend: Backend, helper: Option<&Path>, bubblewrap: Option<PathBuf>) -> Self {
+        // Through /proc a worker finds itself even when its file was replaced by an upgrade.
+        let helper = helper.unwrap_or(Path::new("/proc/self/exe")).to_owned();
+        Self { backend, helper, bubblewrap }
+    }
+
+    /// One line for people: who enforces, and what it covers.
     pub fn describe(&self) -> String {
-        unimplemented!()
+        match self.backend {
+            Backend::Landlock => landlock::describe(),
+            Backend::Bubblewrap => "bubblewrap: files and processes, not the network".to_owned(),
+        }
     }
-    /// Tries forbidden and allowed things in a confined process; `scratch` is a folder of ours to try them in.
-    pub fn probe(&self, _scratch: &Path) -> Result<Probe, SandboxError> {
-        unimplemented!()
+
+    /// True when connections are limited to the ports of the policy.
+    pub fn limits_network(&self) -> bool {
+        self.backend == Backend::Landlock && landlock::limits_network()
+    }
+
+    /// The command that runs `program` confined. Its standard input is the leash: when that closes, as it does when
+    /// the worker dies in whatever way, the helper kills the process group. The environment is empty.
+    ///
+    /// # Errors
+    /// When a path of the policy is not UTF-8.
+    pub fn command<S: AsRef<OsStr>>(
+        &self,
+        policy: &Policy,
+        program: &Path,
+        args: &[S],
+    ) -> Result<Command, SandboxError> {
+        let order = Order { backend: self.backend, bubblewrap: self.bubblewrap.clone(), policy: policy.clone() };
+        let order = serde_json::to_string(&order).map_err(|e| SandboxError(format!("a path is not UTF-8: {e}")))?;
+        let mut command = Command::new(&self.helper);
+        command.arg(HELPER).arg(order).arg(program).args(args).env_clear();
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    /// Tries forbidden and allowed things in a confined process and looks at what really happened. `scratch` is a
+    /// folder of ours, made if missing and left empty. Takes some milliseconds.
+    ///
+    /// # Errors
+    /// When the confined process could not be started at all.
+    pub fn probe(&self, scratch: &Path) -> Result<Probe, SandboxError> {
+        probe::run(self, scratch)
     }
 }
 
-/// What `Sandbox::probe` saw.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Probe {
-    pub sandbox: String,
-    pub checks: Vec<Check>,
-}
-
-impl Probe {
-    /// True when everything that must be refused was refused, and what must work worked.
-    pub fn holds(&self) -> bool {
-        self.checks.iter().all(|c| c.ok)
-    }
-}
-
-/// One thing tried: "write outside the job folder" → refused as it should be?
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Check {
-    pub what: String,
-    pub ok: bool,
-    pub detail: String,
-}
-
-/// To be called first thing in `main`, before any thread exists: if this process was started as a helper
-/// (`conductor __sandbox …`) it does that job and the code to exit with is returned, else None.
+/// To be called first thing in `main`, before any thread exists: if this process was started as a helper it does that
+/// job, and the code to exit with is returned; else None.
 pub fn helper_main() -> Option<ExitCode> {
-    None
+    let mut args = std::env::args_os().skip(1);
+    let first = args.next()?;
+    if first == HELPER {
+        Some(helper::main(args))
+    } else if first == probe::INNER {
+        Some(probe::inner(args))
+    } else {
+        None
+    }
 }

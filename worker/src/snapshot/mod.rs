@@ -1,7 +1,11 @@
 //! A private, read-only copy of what the user sees, made without running anything of the repository.
 
+mod remove;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use remove::remove_tree;
 
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("snapshot: {0}")]

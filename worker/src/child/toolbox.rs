@@ -1,0 +1,102 @@
+//! What children share and may only read: a search tool and a warm compile cache.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::{ChildError, Qwen, io_error};
+
+/// Agents see what is in the snapshot: dot files, and files that an ignore file in it names.
+const RIPGREP_RC: &str = "--hidden\n--no-ignore\n";
+
+/// A folder of the worker that every child may read.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    dir: PathBuf,
+    cache: PathBuf,
+    /// Programs that a child may run besides node.
+    programs: Vec<PathBuf>,
+    ripgrep: bool,
+}
+
+impl Toolbox {
+    /// Lays the toolbox out in `dir`, which is made if missing and kept between starts: ripgrep as qwen brings it (its
+    /// package lost the execute bit), or the system's ripgrep or grep.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn prepare(qwen: &Qwen, dir: &Path) -> Result<Toolbox, ChildError> {
+        let make = |path: &Path| fs::create_dir_all(path).map_err(io_error("make", path));
+        make(dir)?;
+        let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
+        let bin = dir.join("bin");
+        // Compiled code is good for one version only.
+        let cache = dir.join(format!("compiled-qwen-{}-node-{}", qwen.version, qwen.node_version));
+        make(&bin)?;
+        make(&cache)?;
+        let rc = dir.join("ripgreprc");
+        fs::write(&rc, RIPGREP_RC).map_err(io_error("write", &rc))?;
+        let (search, ripgrep) = search_tool(qwen, &bin)?;
+        // Programs are looked for by a shell.
+        let programs = [Some(PathBuf::from("/bin/sh")), search].into_iter().flatten().collect();
+        Ok(Toolbox { dir, cache, programs, ripgrep })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn path_variable(&self) -> PathBuf {
+        self.dir.join("bin")
+    }
+
+    pub(super) fn ripgrep_rc(&self) -> PathBuf {
+        self.dir.join("ripgreprc")
+    }
+
+    pub(super) fn has_ripgrep(&self) -> bool {
+        self.ripgrep
+    }
+
+    pub(super) fn programs(&self) -> &[PathBuf] {
+        &self.programs
+    }
+
+    pub(super) fn compile_cache(&self) -> &Path {
+        &self.cache
+    }
+}
+
+/// The tool's own path, and whether it is ripgrep.
+fn search_tool(qwen: &Qwen, bin: &Path) -> Result<(Option<PathBuf>, bool), ChildError> {
+    let arch = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    let bundled = qwen.package.join(format!("vendor/ripgrep/{arch}-linux/rg"));
+    if bundled.is_file() {
+        let copy = bin.join("rg");
+        install(&bundled, &copy)?;
+        return Ok((Some(copy), true));
+    }
+    for (name, ripgrep) in [("rg", true), ("grep", false)] {
+        let Some(found) = which::which(name).ok().and_then(|p| fs::canonicalize(p).ok()) else { continue };
+        let link = bin.join(name);
+        let _ = fs::remove_file(&link);
+        symlink(&found, &link).map_err(io_error("link", &link))?;
+        return Ok((Some(found), ripgrep));
+    }
+    Ok((None, false))
+}
+
+/// Copies a program unless it is there already; never replaces one that may be running in place.
+fn install(from: &Path, to: &Path) -> Result<(), ChildError> {
+    let same = |a: &Path, b: &Path| Some(fs::metadata(a).ok()?.len() == fs::metadata(b).ok()?.len());
+    if same(from, to) == Some(true) {
+        return Ok(());
+    }
+    let fresh = to.with_extension(uuid::Uuid::new_v4().to_string());
+    fs::copy(from, &fresh).map_err(io_error("copy", from))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o555)).map_err(io_error("make executable", &fresh))?;
+    fs::rename(&fresh, to).map_err(io_error("install", to))
+}

@@ -1,0 +1,135 @@
+//! The small process between worker and child: it confines the child, waits for it and ends it with the worker.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getppid, kill_current_process_group, pidfd_open, set_parent_process_death_signal,
+    setpgid, setrlimit,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
+
+use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock};
+
+/// No file that a child writes may grow beyond this, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// `ORDER PROGRAM ARGS…`: runs the program confined and ends as it ends.
+pub(super) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    match run(args) {
+        Ok(status) => end_like(status),
+        Err(message) => {
+            eprintln!("{HELPER_PREFIX}{message}");
+            exit_code(EXIT_UNAVAILABLE)
+        }
+    }
+}
+
+fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, String> {
+    // The group is what will be killed: never one that this process shares.
+    setpgid(None, None).map_err(|e| format!("cannot lead a process group: {e}"))?;
+    let order = args.next().and_then(|a| a.into_string().ok()).ok_or("no order given")?;
+    let order: Order = serde_json::from_str(&order).map_err(|e| format!("order not understood: {e}"))?;
+    let program = PathBuf::from(args.next().ok_or("no program given")?);
+    let mut child = start(order, program, args)?;
+    watch(&mut child).map_err(|e| format!("cannot watch the child: {e}"))
+}
+
+fn start(order: Order, program: PathBuf, args: impl Iterator<Item = OsString>) -> Result<Child, String> {
+    let Order { backend, bubblewrap, policy } = order;
+    let stdin = File::open(&policy.stdin).map_err(|e| format!("cannot open {}: {e}", policy.stdin.display()))?;
+    let mut command = match (backend, bubblewrap) {
+        (Backend::Landlock, _) => Command::new(program),
+        (Backend::Bubblewrap, Some(bwrap)) => {
+            let mut command = Command::new(bwrap);
+            command.args(bubblewrap::arguments(&policy)).arg("--").arg(program);
+            command
+        }
+        (Backend::Bubblewrap, None) => return Err("no bubblewrap given".to_owned()),
+    };
+    command.args(args).stdin(stdin).current_dir(&policy.cwd);
+    let helper = rustix::process::getpid();
+    let confine = move || {
+        // This thread is the helper's only one, so its end is the helper's end.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() != Some(helper) {
+            return Err(io::Error::other("the helper is gone"));
+        }
+        // A core file could hold the key.
+        limit(Resource::Core, 0)?;
+        limit(Resource::Fsize, MAX_FILE_BYTES)?;
+        if backend == Backend::Landlock {
+            landlock::restrict(&policy).map_err(|message| {
+                eprintln!("{HELPER_PREFIX}{message}");
+                io::Error::other("not confined")
+            })?;
+            drop_capabilities();
+        }
+        Ok(())
+    };
+    // SAFETY: this process has one thread, so nothing can hold a lock across the fork.
+    unsafe { command.pre_exec(confine) };
+    command.spawn().map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))
+}
+
+fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
+    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+}
+
+/// A child of root needs none of root's powers; where they cannot be dropped there were none.
+fn drop_capabilities() {
+    for capability in CapabilitySet::all().iter() {
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    let none = CapabilitySet::empty();
+    let _ = set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none });
+}
+
+/// Waits for the child. The leash is this process's standard input: nothing is ever written to it, and its end means
+/// that the worker let go or died, so the whole group goes.
+fn watch(child: &mut Child) -> io::Result<ExitStatus> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+    let exited = pidfd_open(pid, PidfdFlags::empty())?;
+    // A polite end is for the child to obey; this process has to see it through.
+    let ignored = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ignored))?;
+    }
+    // The child's output ends with the child, not with this process.
+    let null = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    let leash = io::stdin();
+    loop {
+        let mut fds = [PollFd::new(&leash, PollFlags::IN), PollFd::new(&exited, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        if !fds[1].revents().is_empty() {
+            return child.wait();
+        }
+        if !fds[0].revents().is_empty() {
+            kill_current_process_group(Signal::KILL)?;
+        }
+    }
+}
+
+fn end_like(status: ExitStatus) -> ExitCode {
+    if let Some(signal) = status.signal() {
+        let _ = limit(Resource::Core, 0);
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+        return exit_code(128 + signal);
+    }
+    exit_code(status.code().unwrap_or(EXIT_UNAVAILABLE))
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
