@@ -16,12 +16,12 @@ begin
     select s.output into v_source from conductor.flow_steps s
     where s.run_id = p_run and s.step_id = split_part(v_step.foreach_field, '.', 1);
     v_elements := conductor._output_field(v_source, split_part(v_step.foreach_field, '.', 2));
-    if v_elements is null or jsonb_typeof(v_elements) = 'null' then
-        v_elements := '[]';
-    elsif jsonb_typeof(v_elements) <> 'array' then
+    -- An answer that cannot be read must not look like an empty one.
+    if v_elements is null or jsonb_typeof(v_elements) <> 'array' then
         raise exception using errcode = '22023',
-            message = 'the field to fan out over is not an array',
-            detail = format('step: %s, foreach: %s, type: %s', p_step, v_step.foreach_field, jsonb_typeof(v_elements)),
+            message = 'there is no list to fan out over',
+            detail = format('step: %s, foreach: %s, found: %s', p_step, v_step.foreach_field,
+                coalesce(jsonb_typeof(v_elements), 'nothing')),
             hint = 'let that step reply with a JSON object whose field is an array';
     end if;
     v_count := jsonb_array_length(v_elements);

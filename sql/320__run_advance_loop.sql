@@ -43,14 +43,14 @@ begin
 
     loop
         if cardinality(v_settled) > 0 then
-            -- A settled step that failed and that something cannot do without ends the run.
+            -- A settled step that failed and that something cannot do without, or the render itself, ends the run.
             select s.step_id, s.status, s.error into v_bad, v_outcome, v_why
             from conductor.flow_steps s
             where s.run_id = p_run and s.step_id = any (v_settled) and s.status in ('failed', 'cancelled')
-              and exists (
+              and (s.role = 'render' or exists (
                   select from conductor.flow_edges e
                   join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
-                  where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending')
+                  where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending'))
             order by s.status = 'failed' desc, s.position limit 1;
             exit when found;
 
@@ -69,31 +69,42 @@ begin
         exit when v_ready is null;
 
         -- A step that joins any of its needs cannot go without one that completed.
-        select s.step_id, case when bool_or(n.status = 'failed') then 'failed' else 'cancelled' end as status,
-               string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as error
-        into v_bad, v_outcome, v_why
-        from conductor.flow_steps s
-        join conductor.flow_edges e on e.run_id = p_run and e.step_id = s.step_id
-        join conductor.flow_steps n on n.run_id = p_run and n.step_id = e.need
-        where s.run_id = p_run and s.step_id = any (v_ready) and s.join_rule = 'any'
-        group by s.step_id having not bool_or(n.status = 'completed') limit 1;
-        exit when found;
+        for v_step in
+            select s.step_id, bool_or(n.status = 'failed') or bool_and(n.status = 'skipped') as fails,
+                   string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as why
+            from conductor.flow_steps s
+            join conductor.flow_edges e on e.run_id = p_run and e.step_id = s.step_id
+            join conductor.flow_steps n on n.run_id = p_run and n.step_id = e.need
+            where s.run_id = p_run and s.step_id = any (v_ready) and s.join_rule = 'any'
+            group by s.step_id having not bool_or(n.status = 'completed')
+        loop
+            update conductor.flow_steps s
+            set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = clock_timestamp(),
+                error = 'nothing that it joins has completed: ' || v_step.why
+            where s.run_id = p_run and s.step_id = v_step.step_id;
+            v_settled := v_settled || v_step.step_id;
+            v_ready := array_remove(v_ready, v_step.step_id);
+        end loop;
 
         perform conductor._dispatch(p_run, array(
             select s.step_id from conductor.flow_steps s
             where s.run_id = p_run and s.step_id = any (v_ready) and s.kind = 'agent' and s.when_field is null));
 
         for v_step in
-            select s.step_id, s.kind, s.role, s.when_field, o.output as source
+            select s.step_id, s.kind, s.role, s.when_field,
+                   s.when_field is not null and not coalesce(o.status = 'completed'
+                       and conductor._output_holds(o.output, split_part(s.when_field, '.', 2)), false)
+                   -- A fan-out over what was decided against is decided against too.
+                   or coalesce(f.status = 'skipped', false) as skipped
             from conductor.flow_steps s
             left join conductor.flow_steps o
                 on o.run_id = p_run and o.step_id = split_part(s.when_field, '.', 1)
+            left join conductor.flow_steps f
+                on f.run_id = p_run and f.step_id = split_part(s.foreach_field, '.', 1)
             where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
             order by s.position
         loop
-            if v_step.when_field is not null
-                and not conductor._truthy(conductor._output_field(v_step.source, split_part(v_step.when_field, '.', 2)))
-            then
+            if v_step.skipped then
                 update conductor.flow_steps s set status = 'skipped', ended_at = clock_timestamp()
                 where s.run_id = p_run and s.step_id = v_step.step_id;
                 v_settled := v_settled || v_step.step_id;

@@ -9,6 +9,8 @@ as $$
 declare
     v_run   bigint;
     v_agree boolean;
+    v_note  jsonb := jsonb_build_array(format(
+        'the project changed during the run: a later snapshot has digest %s', run_snapshot.tree_digest));
 begin
     select t.run_id into v_run from conductor.tasks t
     where t.id = run_snapshot.task and t.lease = run_snapshot.lease and t.state = 'running';
@@ -24,8 +26,7 @@ begin
         snapshot_host = run_snapshot.host,
         snapshot_notes = case
             when r.tree_digest is null then coalesce(run_snapshot.notes, '[]')
-            when not v_agree then r.snapshot_notes || jsonb_build_array(format(
-                'the project changed during the run: a later snapshot has digest %s', run_snapshot.tree_digest))
+            when not v_agree and not r.snapshot_notes @> v_note then r.snapshot_notes || v_note
             else r.snapshot_notes end
     where r.id = v_run
       and (r.tree_digest is null or not v_agree or r.snapshot_host is distinct from run_snapshot.host);

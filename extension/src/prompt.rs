@@ -1,7 +1,7 @@
 //! Outputs put together for whoever reads them: prompts, folds, fields.
 
 use crate::errors::internal;
-use conductor_flows::{Upstream, field, fold, quoted_steps, resolve};
+use conductor_flows::{Upstream, field, fields, fold, quoted_steps, resolve};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
@@ -40,4 +40,10 @@ fn fold_outputs(upstream: JsonB) -> String {
 #[pg_extern(name = "_output_field", immutable)]
 fn output_field(output: Option<&str>, name: Option<&str>) -> Option<JsonB> {
     field(output?, name?).map(JsonB)
+}
+
+/// Whether a field of an output lets a conditional step run: present, and not false, null, zero or empty.
+#[pg_extern(name = "_output_holds", immutable)]
+fn output_holds(output: Option<&str>, name: Option<&str>) -> bool {
+    matches!((output, name), (Some(output), Some(name)) if fields::holds(output, name))
 }

@@ -68,6 +68,7 @@ extension_sql_file!(
         launch::nearest_names,
         prompt::fold_outputs,
         prompt::output_field,
+        prompt::output_holds,
         prompt::prompt_quotes,
         prompt::prompt_resolve,
         report::report_json,
@@ -115,14 +116,9 @@ extension_sql_file!(
     requires = ["220__streamed"]
 );
 extension_sql_file!(
-    "../sql/222__truthy.sql",
-    name = "222__truthy",
-    requires = ["221__timestamp"]
-);
-extension_sql_file!(
     "../sql/223__system_prompt.sql",
     name = "223__system_prompt",
-    requires = ["222__truthy"]
+    requires = ["221__timestamp"]
 );
 extension_sql_file!(
     "../sql/224__upstream.sql",

@@ -1,8 +1,8 @@
 //! What the conductor runs, as pure functions: no I/O, no clock, no Postgres.
 //!
 //! A [`Definition`] (TOML or JSON) expands with a [`Launch`] into a [`Plan`] and the texts that it
-//! pins ([`expand`]); the database walks the plan by the rules of [`advance`]; prompts are completed
-//! when a task is claimed ([`resolve`]); [`fold`] and [`report`] turn outputs into documents.
+//! pins ([`expand()`]); the database walks the plan by the rules of [`advance`]; prompts are completed
+//! when a task is claimed ([`resolve()`]); [`fold()`] and [`report`] turn outputs into documents.
 //!
 //! | module | what it holds |
 //! |---|---|

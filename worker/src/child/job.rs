@@ -179,7 +179,7 @@ impl Job {
     /// # Errors
     /// When something in it cannot be removed.
     pub fn remove(self) -> io::Result<()> {
-        crate::snapshot::remove_tree(&self.dir)
+        super::remove_tree(&self.dir)
     }
 }
 

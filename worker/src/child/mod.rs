@@ -4,6 +4,7 @@ mod job;
 mod process;
 mod prompt;
 mod qwen;
+mod remove;
 mod settings;
 mod stand_in;
 mod toolbox;
@@ -17,6 +18,7 @@ use crate::sandbox::SandboxError;
 pub use job::{ChildSpec, Job, Model};
 pub use process::Child;
 pub use qwen::{MIN_VERSION, Qwen};
+pub use remove::remove_tree;
 pub use toolbox::Toolbox;
 pub use trial::trial;
 

@@ -61,13 +61,22 @@ impl Attempt {
             _ => child.end(GRACE).await,
         };
         let (events, outcome) = parser.finish(&exit);
+        let own = own_verdict(&finding, &outcome);
         for event in events {
-            stream.batch.push(event);
+            match event {
+                // What the child says about being ended is not why it was.
+                Event::Error { .. } if own.is_some() => {}
+                event => stream.batch.push(event),
+            }
+        }
+        if let Some((message, _)) = &own {
+            let message = message.clone();
+            stream.batch.push(Event::Error { message });
         }
         if let Err(halt) = self.flush(stream).await {
             return Verdict::of(halt);
         }
-        judge(finding, outcome)
+        judge(own, outcome)
     }
 
     /// Reads until there is nothing more to read or a reason not to.
@@ -151,11 +160,13 @@ impl Attempt {
     }
 }
 
-fn judge(finding: Finding, outcome: Outcome) -> Verdict {
-    let usage = usage_json(usage_of(&outcome));
-    let own = match finding {
+/// The error, and whether it may be tried again, when it was us who ended the child. An answer that was complete by then
+/// stands, unless it is part of a flood.
+fn own_verdict(finding: &Finding, outcome: &Outcome) -> Option<(String, bool)> {
+    match finding {
+        Finding::Expired(_) if matches!(outcome, Outcome::Success { .. }) => None,
         Finding::Over => None,
-        Finding::Expired(message) => Some((message, true)),
+        Finding::Expired(message) => Some((message.clone(), true)),
         Finding::Flooded(most) => Some((
             format!(
                 "the child streamed more than {most} bytes ({FLOOD_FACTOR} times max_output_bytes)"
@@ -165,29 +176,27 @@ fn judge(finding: Finding, outcome: Outcome) -> Verdict {
         Finding::Unreadable(error) => {
             Some((format!("cannot read the child's output: {error}"), true))
         }
-    };
-    let failed = |error: String, retryable| Finish {
-        state: Ended::Failed,
-        output: None,
-        error: Some(error),
-        usage: usage.clone(),
-        retryable,
-    };
-    Verdict::Finish(match (own, outcome) {
-        (Some((error, retryable)), _) => failed(error, retryable),
+    }
+}
+
+fn judge(own: Option<(String, bool)>, outcome: Outcome) -> Verdict {
+    let usage = usage_json(usage_of(&outcome));
+    let (state, output, error, retryable) = match (own, outcome) {
+        (Some((error, retryable)), _) => (Ended::Failed, None, Some(error), retryable),
         (
             None,
             Outcome::Failure {
                 message, retryable, ..
             },
-        ) => failed(message, retryable),
-        (None, Outcome::Success { output, .. }) => Finish {
-            state: Ended::Completed,
-            output: Some(output),
-            error: None,
-            usage: usage.clone(),
-            retryable: false,
-        },
+        ) => (Ended::Failed, None, Some(message), retryable),
+        (None, Outcome::Success { output, .. }) => (Ended::Completed, Some(output), None, false),
+    };
+    Verdict::Finish(Finish {
+        state,
+        output,
+        error,
+        usage,
+        retryable,
     })
 }
 
@@ -237,5 +246,65 @@ async fn arrived(flight: &mut Option<Flight>) -> Result<(), Halt> {
             result
         }
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn success() -> Outcome {
+        Outcome::Success {
+            output: "done".into(),
+            usage: Usage::default(),
+        }
+    }
+
+    fn failure(retryable: bool) -> Outcome {
+        Outcome::Failure {
+            message: "ended by signal 15".into(),
+            retryable,
+            usage: Usage::default(),
+        }
+    }
+
+    fn finish(finding: Finding, outcome: Outcome) -> Finish {
+        let own = own_verdict(&finding, &outcome);
+        match judge(own, outcome) {
+            Verdict::Finish(finish) => finish,
+            _ => panic!("an attempt that was read to its end is finished"),
+        }
+    }
+
+    #[test]
+    fn the_childs_own_end_decides_when_we_did_not_end_it() {
+        let completed = finish(Finding::Over, success());
+        assert_eq!(
+            (completed.state, completed.output.as_deref()),
+            (Ended::Completed, Some("done"))
+        );
+        for retryable in [true, false] {
+            let failed = finish(Finding::Over, failure(retryable));
+            assert_eq!(failed.error.as_deref(), Some("ended by signal 15"));
+            assert_eq!(failed.retryable, retryable);
+        }
+    }
+
+    #[test]
+    fn what_we_ended_fails_for_our_reason() {
+        let stalled = finish(Finding::Expired("the model stalled".into()), failure(false));
+        assert_eq!(
+            (stalled.error.as_deref(), stalled.retryable),
+            (Some("the model stalled"), true)
+        );
+        let flooded = finish(Finding::Flooded(1000), success());
+        assert!(flooded.error.unwrap().contains("1000 bytes") && !flooded.retryable);
+        assert_eq!(flooded.output, None);
+    }
+
+    #[test]
+    fn an_answer_that_is_complete_when_time_is_up_stands() {
+        let finished = finish(Finding::Expired("too long".into()), success());
+        assert_eq!(finished.state, Ended::Completed);
     }
 }

@@ -127,7 +127,8 @@ impl Attempt {
                 model: &model,
                 max_wall_time: seconds(claim.limits.step_timeout_s).saturating_add(SLACK),
                 max_turns: MAX_TURNS,
-                first_event_timeout: seconds(claim.limits.first_event_timeout_s).saturating_add(SLACK),
+                first_event_timeout: seconds(claim.limits.first_event_timeout_s)
+                    .saturating_add(SLACK),
                 stall_timeout: seconds(claim.limits.stall_timeout_s).saturating_add(SLACK),
                 toolbox: &tools.toolbox,
             };
