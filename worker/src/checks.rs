@@ -250,7 +250,7 @@ async fn find_sandbox(scratch: &Path) -> Found<Sandbox> {
         Err(error) => (vec![Line::bad("sandbox", error.to_string(), "")], None),
         Ok((sandbox, probe)) => {
             let mut lines = vec![Line::good("sandbox", sandbox.describe())];
-            lines.extend(probe.checks.iter().map(line_of));
+            lines.extend(probe.checks.iter().map(|check| line_of("sandbox", check)));
             let holds = probe.holds();
             (lines, holds.then_some(sandbox))
         }
@@ -266,14 +266,15 @@ async fn try_child(qwen: &Qwen, sandbox: &Sandbox, scratch: &Path) -> Found<Tool
         Err(error) => (vec![Line::bad("child", error.to_string(), "")], None),
         Ok(checks) => {
             let ok = checks.iter().all(|check| check.ok);
-            (checks.iter().map(line_of).collect(), ok.then_some(toolbox))
+            let lines = checks.iter().map(|check| line_of("child", check)).collect();
+            (lines, ok.then_some(toolbox))
         }
     }
 }
 
-fn line_of(check: &Check) -> Line {
+fn line_of(layer: &str, check: &Check) -> Line {
     Line {
-        name: check.what.clone(),
+        name: format!("{layer}, {}", check.what),
         ok: check.ok,
         detail: check.detail.clone(),
         cure: None,

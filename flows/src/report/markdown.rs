@@ -240,7 +240,10 @@ fn next(out: &mut String, run: &ReportRun, parts: &Parts) {
                 "SELECT * FROM flow_catalog();".to_owned(),
             ),
         },
-        (None, _) => ("To launch it again:".to_owned(), again(run, &run.band)),
+        (None, _) => (
+            "To run again what is not completed, keeping what is:".to_owned(),
+            format!("SELECT flow_retry({});", run.run_id),
+        ),
     };
     let (call, fence) = quotable(&call);
     put!(out, "{text}\n\n{fence}sql\n{call}\n{fence}");
