@@ -59,14 +59,13 @@ if [ -n "${OPENAI_BASE_URL:-}" ]; then
 else
   model=scripted-model
   if ! alive model scripted-model; then
-    rm -f "$STATE/model.address"
-    "$ROOT/target/debug/scripted-model" --address-file "$STATE/model.address" --chunk-delay-ms 15 \
-      >"$STATE/log/model.log" 2>&1 &
+    "$ROOT/target/debug/scripted-model" --port 0 --chunk-delay-ms 10 >"$STATE/log/model.log" 2>&1 &
     echo $! >"$STATE/model.pid"
-    for _ in $(seq 100); do [ -s "$STATE/model.address" ] && break; sleep 0.1; done
-    [ -s "$STATE/model.address" ] || fail "the scripted model did not start" "see $STATE/log/model.log"
+    for _ in $(seq 100); do grep -q 'listens on' "$STATE/log/model.log" && break; sleep 0.1; done
   fi
-  export OPENAI_BASE_URL="http://$(cat "$STATE/model.address")/v1" OPENAI_API_KEY=none
+  OPENAI_BASE_URL=$(grep -oE 'http://127[^ ]+' "$STATE/log/model.log" | head -n 1) ||
+    fail "the scripted model did not start" "see $STATE/log/model.log"
+  export OPENAI_BASE_URL OPENAI_API_KEY=none
   say "no OPENAI_BASE_URL is set: a scripted model stands in, which reads real files but does not think"
 fi
 demo_psql -U postgres -v model="$model" <<'SQL'
@@ -86,11 +85,17 @@ CONDUCTOR_DATABASE_URL=$(url conductor_worker) "$conductor" worker --allow-root 
   >"$STATE/log/worker.log" 2>&1 &
 echo $! >"$STATE/worker.pid"
 
+# It checks itself first: qwen, the sandbox, a whole turn of the child that tries to write.
+for _ in $(seq 300); do
+  [ "$(demo_psql -U analyst -Atc "select count(*) from conductor.workers where healthy and pid = $(cat "$STATE/worker.pid")")" = 1 ] && break
+  alive worker conductor || { cat "$STATE/log/worker.log" >&2; fail "the worker did not start"; }
+  sleep 0.1
+done
+
 export CONDUCTOR_DATABASE_URL=$(url analyst)
 question='Where do responsibilities blur between the database, the extension and the worker?'
 say "conductor launch architectural-analysis '$question' --project conductor --band medium"
-run=$("$conductor" launch architectural-analysis "$question" --project conductor --band medium 2>"$STATE/log/launch.log" |
-  grep -oE '[0-9]+' | tail -n 1) || { cat "$STATE/log/launch.log" >&2; fail "the launch was refused"; }
+run=$("$conductor" launch architectural-analysis "$question" --project conductor --band medium)
 "$conductor" watch "$run" || { tail -n 20 "$STATE/log/worker.log" >&2; fail "run $run did not complete" "see $STATE/log/worker.log"; }
 echo
 "$conductor" report "$run"

@@ -14,7 +14,8 @@ begin
            t.attempt, conductor._doing(s), s.total_tokens,
            case when s.status = 'running' then concat_ws(', ',
                     case f.tools when 0 then null when 1 then '1 tool call' else f.tools || ' tool calls' end, nullif(f.chars, 0) || ' characters')
-                when s.output <> '' and s.kind = 'agent' then length(s.output) || ' characters' end
+                -- Its size, unlike its length, is known without reading it.
+                when octet_length(s.output) > 0 and s.kind = 'agent' then pg_size_pretty(octet_length(s.output)::bigint) end
     from conductor.flow_steps s
     left join conductor.tasks t on t.id = s.task_id
     left join lateral (

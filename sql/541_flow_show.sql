@@ -10,7 +10,7 @@ begin
         select jsonb_build_object(
             'run', to_jsonb(r) - 'report' || jsonb_build_object('run_id', r.id),
             'steps', (
-                select jsonb_agg(to_jsonb(s) - 'output' || jsonb_build_object('output_characters', length(s.output))
+                select jsonb_agg(to_jsonb(s) - 'output' || jsonb_build_object('output_bytes', octet_length(s.output))
                                  order by s.position, length(s.step_id), s.step_id)
                 from conductor.flow_steps s where s.run_id = r.id),
             'report', r.report)

@@ -10,19 +10,28 @@ pub struct Tail {
 impl Tail {
     /// Keeps the last `keep` bytes.
     pub fn new(keep: usize) -> Self {
-        Self { bytes: Vec::new(), keep }
+        Self {
+            bytes: Vec::new(),
+            keep,
+        }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(&bytes[bytes.len().saturating_sub(self.keep)..]);
+        self.bytes
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(self.keep)..]);
         let surplus = self.bytes.len().saturating_sub(self.keep);
         self.bytes.drain(..surplus);
     }
 
     /// What was kept, as text: invalid UTF-8 replaced, NUL removed, a cut first character left out.
     pub fn text(&self) -> String {
-        let cut = self.bytes.iter().take(3).take_while(|b| self.bytes.len() == self.keep && (**b & 0xC0) == 0x80).count();
+        let cut = self
+            .bytes
+            .iter()
+            .take(3)
+            .take_while(|b| self.bytes.len() == self.keep && (**b & 0xC0) == 0x80)
+            .count();
         String::from_utf8_lossy(&self.bytes[cut..]).replace('\0', "")
     }
 }
@@ -37,7 +46,10 @@ pub struct Relative {
 impl Relative {
     /// `dir` without a closing slash; empty means that nothing is changed.
     pub fn new(dir: &str) -> Self {
-        Self { dir: dir.trim_end_matches('/').to_owned(), held: String::new() }
+        Self {
+            dir: dir.trim_end_matches('/').to_owned(),
+            held: String::new(),
+        }
     }
 
     /// Takes the next piece and appends to `out` what is certain by now.
@@ -103,7 +115,10 @@ impl Relative {
     fn prefix_at_end(&self, text: &str) -> usize {
         let (text, dir) = (text.as_bytes(), self.dir.as_bytes());
         let longest = text.len().min(dir.len() - 1);
-        (1..=longest).rev().find(|&n| text[text.len() - n] == dir[0] && dir.starts_with(&text[text.len() - n..])).unwrap_or(0)
+        (1..=longest)
+            .rev()
+            .find(|&n| text[text.len() - n] == dir[0] && dir.starts_with(&text[text.len() - n..]))
+            .unwrap_or(0)
     }
 }
 
@@ -132,8 +147,14 @@ mod tests {
     #[test]
     fn paths_become_relative() {
         let relative = Relative::new("/s/7");
-        assert_eq!(relative.apply("see /s/7/src/a.rs:3, in /s/7 and /s/7."), "see src/a.rs:3, in . and ..");
-        assert_eq!(relative.apply("/s/70/a /s/7-b /s/7_ /s/7"), "/s/70/a /s/7-b /s/7_ .");
+        assert_eq!(
+            relative.apply("see /s/7/src/a.rs:3, in /s/7 and /s/7."),
+            "see src/a.rs:3, in . and .."
+        );
+        assert_eq!(
+            relative.apply("/s/70/a /s/7-b /s/7_ /s/7"),
+            "/s/70/a /s/7-b /s/7_ ."
+        );
         assert_eq!(Relative::new("").apply("/s/7"), "/s/7");
     }
 

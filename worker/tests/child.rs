@@ -17,7 +17,14 @@ fn text(text: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_of_the_real_child_finds_nothing_wrong() {
     let bench = Bench::new();
-    let checks = trial(&bench.qwen, &bench.sandbox, &bench.toolbox, bench.dir.path()).await.unwrap();
+    let checks = trial(
+        &bench.qwen,
+        &bench.sandbox,
+        &bench.toolbox,
+        bench.dir.path(),
+    )
+    .await
+    .unwrap();
     println!("{checks:#?}");
     assert!(checks.iter().all(|c| c.ok), "{checks:#?}");
 }
@@ -38,7 +45,10 @@ async fn the_prompt_reaches_the_model_byte_for_byte() {
         let ran = bench.run(&bench.spec(prompt, &model)).await;
         assert_eq!(ran.output(), "done");
         let texts = served.user_texts();
-        assert!(texts.iter().any(|t| t == prompt), "{prompt:?} became {texts:#?}");
+        assert!(
+            texts.iter().any(|t| t == prompt),
+            "{prompt:?} became {texts:#?}"
+        );
         assert_eq!(served.bodies().len(), 1, "one turn is one request");
         assert_eq!(served.keys(), ["Bearer test-key"]);
     }
@@ -47,7 +57,10 @@ async fn the_prompt_reaches_the_model_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_prompt_arrives_whole() {
     let bench = Bench::new();
-    let prompt: String = (0..60_000).map(|i| if i % 3 == 0 { "é@x 😀 " } else { "$ab\n" }).collect::<String>() + "end";
+    let prompt: String = (0..60_000)
+        .map(|i| if i % 3 == 0 { "é@x 😀 " } else { "$ab\n" })
+        .collect::<String>()
+        + "end";
     assert!(prompt.len() > 300_000);
     let served = Model::start(vec![text("done")]);
     let model = model(&served.base_url());
@@ -59,16 +72,29 @@ async fn a_large_prompt_arrives_whole() {
 async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
     let bench = Bench::new();
     let served = Model::start(vec![
-        Answer::Calls(vec![("read_file", json!({ "file_path": bench.snapshot.join("a.txt") }))]),
+        Answer::Calls(vec![(
+            "read_file",
+            json!({ "file_path": bench.snapshot.join("a.txt") }),
+        )]),
         Answer::Text(format!("see {}/a.txt:1", bench.snapshot.display())),
     ]);
     let model = model(&served.base_url());
     let mut spec = bench.spec("read \u{1}snapshot\u{1}/a.txt", &model);
     spec.system_prompt = "-- a persona for \u{1}snapshot\u{1}";
     let ran = bench.run(&spec).await;
-    let system = served.bodies()[0]["messages"][0]["content"].as_str().unwrap().to_owned();
-    assert!(system.starts_with(&format!("-- a persona for {}", bench.snapshot.display())), "{system}");
-    assert!(served.user_texts().contains(&format!("read {}/a.txt", bench.snapshot.display())));
+    let system = served.bodies()[0]["messages"][0]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        system.starts_with(&format!("-- a persona for {}", bench.snapshot.display())),
+        "{system}"
+    );
+    assert!(
+        served
+            .user_texts()
+            .contains(&format!("read {}/a.txt", bench.snapshot.display()))
+    );
     assert_eq!(ran.output(), "see a.txt:1");
     assert!(ran.events.contains(&Event::ToolCall {
         id: "call-0".to_owned(),
@@ -77,7 +103,9 @@ async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
         executed: true,
     }));
     let result = ran.events.iter().find_map(|e| match e {
-        Event::ToolResult { is_error, content, .. } => Some((*is_error, content.as_str())),
+        Event::ToolResult {
+            is_error, content, ..
+        } => Some((*is_error, content.as_str())),
         _ => None,
     });
     assert_eq!(result, Some((false, "one\ntwo\n")));
@@ -88,8 +116,13 @@ async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
 
 /// The processes of a group, by /proc.
 fn group(leader: u32) -> Vec<i32> {
-    let field = |stat: &str, n: usize| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(n)?.parse().ok());
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let field = |stat: &str, n: usize| {
+        stat.rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(n)?.parse().ok())
+    };
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
     processes
         .filter(|pid| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -100,7 +133,12 @@ fn group(leader: u32) -> Vec<i32> {
 
 /// Handles that tell when each process is gone.
 fn handles(pids: &[i32]) -> Vec<std::os::fd::OwnedFd> {
-    let open = |pid: &i32| rustix::process::pidfd_open(rustix::process::Pid::from_raw(*pid).unwrap(), rustix::process::PidfdFlags::empty());
+    let open = |pid: &i32| {
+        rustix::process::pidfd_open(
+            rustix::process::Pid::from_raw(*pid).unwrap(),
+            rustix::process::PidfdFlags::empty(),
+        )
+    };
     pids.iter().map(|pid| open(pid).unwrap()).collect()
 }
 
@@ -108,7 +146,10 @@ fn handles(pids: &[i32]) -> Vec<std::os::fd::OwnedFd> {
 fn all_end(handles: &[std::os::fd::OwnedFd]) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     for handle in handles {
-        let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
+        let limit = Timespec {
+            tv_sec: 30,
+            tv_nsec: 0,
+        };
         let ended = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&limit)).unwrap();
         assert_eq!(ended, 1, "a process outlived its worker");
     }
@@ -120,7 +161,9 @@ async fn until_asked(served: &Model) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(common::LIMIT, asked).await.expect("the child asks the model");
+    tokio::time::timeout(common::LIMIT, asked)
+        .await
+        .expect("the child asks the model");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,11 +198,17 @@ async fn a_child_dies_with_its_helper() {
 /// Not a test of its own: the process that `no_child_outlives_a_worker_killed_with_9` kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn worker_to_be_killed() {
-    let Some(base_url) = std::env::var_os("CONDUCTOR_TEST_WORKER") else { return };
+    let Some(base_url) = std::env::var_os("CONDUCTOR_TEST_WORKER") else {
+        return;
+    };
     let bench = Bench::new();
     let model = model(base_url.to_str().unwrap());
     let child = bench.job("hang", &model).start().unwrap();
-    println!("\nleader {} folder {}", child.pid(), bench.dir.path().display());
+    println!(
+        "\nleader {} folder {}",
+        child.pid(),
+        bench.dir.path().display()
+    );
     std::future::pending::<()>().await;
 }
 
@@ -174,7 +223,10 @@ async fn no_child_outlives_a_worker_killed_with_9() {
         .spawn()
         .unwrap();
     let lines = std::io::BufReader::new(worker.stdout.take().unwrap()).lines();
-    let line = lines.map_while(Result::ok).find_map(|l| l.strip_prefix("leader ").map(str::to_owned)).unwrap();
+    let line = lines
+        .map_while(Result::ok)
+        .find_map(|l| l.strip_prefix("leader ").map(str::to_owned))
+        .unwrap();
     let (leader, folder) = line.split_once(" folder ").unwrap();
     until_asked(&served).await;
     let processes = group(leader.parse().unwrap());

@@ -31,7 +31,10 @@ pub struct Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("base_url", &self.base_url).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("base_url", &self.base_url)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,7 +44,12 @@ impl Model {
     /// # Errors
     /// When it is no http(s) address.
     pub fn port(&self) -> Result<u16, ChildError> {
-        let wrong = || ChildError::Refused(format!("the model's address is not an http address: {}", self.base_url));
+        let wrong = || {
+            ChildError::Refused(format!(
+                "the model's address is not an http address: {}",
+                self.base_url
+            ))
+        };
         let (scheme, rest) = self.base_url.split_once("://").ok_or_else(wrong)?;
         let implied = match scheme.to_ascii_lowercase().as_str() {
             "http" => 80,
@@ -49,7 +57,9 @@ impl Model {
             _ => return Err(wrong()),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
         // An IPv6 address has colons of its own, in brackets.
         let after_host = host.rsplit_once(']').map_or(host, |(_, after)| after);
         match after_host.rsplit_once(':') {
@@ -95,8 +105,15 @@ impl Job {
     ///
     /// # Errors
     /// When the prompt or the persona is blank or too long, the model's address is none, or the folder cannot be made.
-    pub fn prepare(spec: &ChildSpec<'_>, qwen: &Qwen, sandbox: &Sandbox) -> Result<Job, ChildError> {
-        DirBuilder::new().mode(0o700).create(&spec.job_dir).map_err(io_error("make", &spec.job_dir))?;
+    pub fn prepare(
+        spec: &ChildSpec<'_>,
+        qwen: &Qwen,
+        sandbox: &Sandbox,
+    ) -> Result<Job, ChildError> {
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&spec.job_dir)
+            .map_err(io_error("make", &spec.job_dir))?;
         let job = Self::lay_out(spec, qwen, sandbox);
         if job.is_err() {
             let _ = fs::remove_dir_all(&spec.job_dir);
@@ -107,7 +124,11 @@ impl Job {
     fn lay_out(spec: &ChildSpec<'_>, qwen: &Qwen, sandbox: &Sandbox) -> Result<Job, ChildError> {
         let dir = fs::canonicalize(&spec.job_dir).map_err(io_error("find", &spec.job_dir))?;
         let folder = Folder { dir: &dir };
-        let (home, cwd, tmp) = (folder.make("home")?, folder.make("cwd")?, folder.make("tmp")?);
+        let (home, cwd, tmp) = (
+            folder.make("home")?,
+            folder.make("cwd")?,
+            folder.make("tmp")?,
+        );
         let snapshot = spec.snapshot.unwrap_or(&cwd).to_owned();
         let snapshot_text = text(&snapshot)?;
         let passed = prompt::pass(&spec.prompt.replace(SNAPSHOT_TOKEN, &snapshot_text))
@@ -128,12 +149,18 @@ impl Job {
         let stdin = folder.write("prompt", &passed.stdin)?;
         folder.make("home/.qwen")?;
         folder.make("home/.qwen/commands")?;
-        folder.write(&format!("home/.qwen/commands/{PROMPT_COMMAND}.toml"), &passed.command)?;
+        folder.write(
+            &format!("home/.qwen/commands/{PROMPT_COMMAND}.toml"),
+            &passed.command,
+        )?;
         // Commands are read in a trusted folder only; this one is empty and ours.
         let trusted = json!({ text(&cwd)?: "TRUST_FOLDER" });
         let trusted = folder.write("trusted-folders.json", &trusted.to_string())?;
         // Present and marked, it is not replaced by a page of rules about languages.
-        folder.write("home/.qwen/output-language.md", "<!-- qwen-code:llm-output-language: auto -->\n")?;
+        folder.write(
+            "home/.qwen/output-language.md",
+            "<!-- qwen-code:llm-output-language: auto -->\n",
+        )?;
 
         let env = vec![
             ("PATH", text(&spec.toolbox.path_variable())?),
@@ -153,7 +180,15 @@ impl Job {
             ("OPENAI_MODEL", spec.model.name.clone()),
         ];
         let policy = Policy {
-            read: [&dir, &snapshot, &qwen.package, &qwen.node, spec.toolbox.dir()].map(Path::to_owned).to_vec(),
+            read: [
+                &dir,
+                &snapshot,
+                &qwen.package,
+                &qwen.node,
+                spec.toolbox.dir(),
+            ]
+            .map(Path::to_owned)
+            .to_vec(),
             write: vec![home, cwd.clone(), tmp],
             execute: [std::slice::from_ref(&qwen.node), spec.toolbox.programs()].concat(),
             connect: vec![spec.model.port()?],
@@ -161,7 +196,14 @@ impl Job {
             stdin,
         };
         let args = command_line(spec, qwen, &snapshot_text)?;
-        Ok(Job { dir, sandbox: sandbox.clone(), policy, node: qwen.node.clone(), args, env })
+        Ok(Job {
+            dir,
+            sandbox: sandbox.clone(),
+            policy,
+            node: qwen.node.clone(),
+            args,
+            env,
+        })
     }
 
     /// Starts the child; needs a tokio runtime.
@@ -171,7 +213,10 @@ impl Job {
     pub fn start(&self) -> Result<Child, ChildError> {
         let mut command = self.sandbox.command(&self.policy, &self.node, &self.args)?;
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        Child::spawn(command).map_err(|source| ChildError::Io { what: "start the child".to_owned(), source })
+        Child::spawn(command).map_err(|source| ChildError::Io {
+            what: "start the child".to_owned(),
+            source,
+        })
     }
 
     /// Removes the job folder, whatever the child left in it.
@@ -183,7 +228,11 @@ impl Job {
     }
 }
 
-fn command_line(spec: &ChildSpec<'_>, qwen: &Qwen, snapshot: &str) -> Result<Vec<String>, ChildError> {
+fn command_line(
+    spec: &ChildSpec<'_>,
+    qwen: &Qwen,
+    snapshot: &str,
+) -> Result<Vec<String>, ChildError> {
     let persona = spec.system_prompt.replace(SNAPSHOT_TOKEN, snapshot);
     if persona.trim().is_empty() {
         return Err(ChildError::Refused("the persona is blank".to_owned()));
@@ -199,7 +248,9 @@ fn command_line(spec: &ChildSpec<'_>, qwen: &Qwen, snapshot: &str) -> Result<Vec
         return Err(ChildError::Refused("the persona holds a NUL".to_owned()));
     }
     if snapshot.contains(',') {
-        return Err(ChildError::Refused(format!("the snapshot's path holds a comma: {snapshot}")));
+        return Err(ChildError::Refused(format!(
+            "the snapshot's path holds a comma: {snapshot}"
+        )));
     }
     let wall_time = spec.max_wall_time.as_secs().max(1);
     let args = [
@@ -231,7 +282,10 @@ struct Folder<'a> {
 impl Folder<'_> {
     fn make(&self, name: &str) -> Result<PathBuf, ChildError> {
         let path = self.dir.join(name);
-        DirBuilder::new().mode(0o700).create(&path).map_err(io_error("make", &path))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(io_error("make", &path))?;
         Ok(path)
     }
 
@@ -247,7 +301,11 @@ mod tests {
     use super::*;
 
     fn port(base_url: &str) -> Option<u16> {
-        let model = Model { base_url: base_url.to_owned(), api_key: "secret".to_owned(), name: "m".to_owned() };
+        let model = Model {
+            base_url: base_url.to_owned(),
+            api_key: "secret".to_owned(),
+            name: "m".to_owned(),
+        };
         assert!(!format!("{model:?}").contains("secret"));
         model.port().ok()
     }
@@ -257,10 +315,20 @@ mod tests {
         assert_eq!(port("http://127.0.0.1:8080/v1"), Some(8080));
         assert_eq!(port("http://localhost/v1"), Some(80));
         assert_eq!(port("https://models.example"), Some(443));
-        assert_eq!(port("HTTPS://user:pass@models.example:444/v1?x#y"), Some(444));
+        assert_eq!(
+            port("HTTPS://user:pass@models.example:444/v1?x#y"),
+            Some(444)
+        );
         assert_eq!(port("http://[::1]:81/v1"), Some(81));
         assert_eq!(port("http://[::1]/v1"), Some(80));
-        for wrong in ["", "localhost:80", "ftp://x", "http://", "http://x:port/", "http://x:70000"] {
+        for wrong in [
+            "",
+            "localhost:80",
+            "ftp://x",
+            "http://",
+            "http://x:port/",
+            "http://x:70000",
+        ] {
             assert_eq!(port(wrong), None, "{wrong}");
         }
     }

@@ -1,9 +1,9 @@
 //! A process under way: its output read, its group ended.
 
 use std::io;
-use std::process::{ExitStatus, Stdio};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,15 +45,22 @@ impl Child {
     /// Starts a helper's command, which leads a process group and has all three pipes.
     pub(super) fn spawn(command: std::process::Command) -> io::Result<Child> {
         let mut command = tokio::process::Command::from(command);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut process = command.spawn()?;
-        let group = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let group = process
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         let group = group.ok_or(io::ErrorKind::NotFound)?;
         let exited = pidfd_open(group, PidfdFlags::empty())
             .map_err(io::Error::from)
             .and_then(|fd| {
                 // SAFETY: the descriptor is owned by what is registered, and stays the same as long as that lives.
-                unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+                unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+                    .map_err(io::Error::from)
             })
             .inspect_err(|_| {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -85,7 +92,9 @@ impl Child {
     /// # Errors
     /// When the pipe fails.
     pub async fn read(&mut self) -> io::Result<Option<&[u8]>> {
-        let Some(stdout) = &mut self.stdout else { return Ok(None) };
+        let Some(stdout) = &mut self.stdout else {
+            return Ok(None);
+        };
         loop {
             let read = if let Some(until) = self.drain_until {
                 match timeout_at(until, stdout.read(&mut self.buffer)).await {
@@ -140,7 +149,10 @@ impl Child {
         let _ = self.exited.readable().await;
         // Before the leader is reaped nobody else can have its number.
         let _ = kill_process_group(self.group, Signal::KILL);
-        let status = timeout(REAP, self.process.wait()).await.ok().and_then(Result::ok);
+        let status = timeout(REAP, self.process.wait())
+            .await
+            .ok()
+            .and_then(Result::ok);
         if timeout(DRAIN, &mut self.stderr_done).await.is_err() {
             self.stderr_done.abort();
         }
@@ -153,7 +165,11 @@ impl Child {
         Exit {
             code: status.and_then(|s| s.code()),
             signal: status.and_then(|s| s.signal()),
-            stderr: self.stderr.lock().unwrap_or_else(PoisonError::into_inner).text(),
+            stderr: self
+                .stderr
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .text(),
         }
     }
 }
@@ -171,7 +187,9 @@ async fn keep_tail(pipe: Option<ChildStderr>, tail: Arc<Mutex<Tail>>) {
     let Some(mut pipe) = pipe else { return };
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        tail.lock().unwrap_or_else(PoisonError::into_inner).push(&buffer[..read]);
+        tail.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(&buffer[..read]);
     }
 }
 
@@ -191,7 +209,11 @@ mod tests {
 
     async fn all(child: &mut Child) -> String {
         let mut text = Vec::new();
-        while let Some(bytes) = timeout(LIMIT, child.read()).await.expect("output ends").unwrap() {
+        while let Some(bytes) = timeout(LIMIT, child.read())
+            .await
+            .expect("output ends")
+            .unwrap()
+        {
             text.extend_from_slice(bytes);
         }
         String::from_utf8(text).unwrap()
@@ -215,15 +237,22 @@ mod tests {
             Some(state != "Z" && group == child.pid().to_string())
         };
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes.filter_map(|p| p.file_name().into_string().ok()).any(|pid| alive(&pid) == Some(true))
+        processes
+            .filter_map(|p| p.file_name().into_string().ok())
+            .any(|pid| alive(&pid) == Some(true))
     }
 
     #[tokio::test]
     async fn output_exit_code_and_the_end_of_stderr_are_kept() {
-        let mut child = shell("printf 'one\\ntwo'; head -c 10000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 7");
+        let mut child = shell(
+            "printf 'one\\ntwo'; head -c 10000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 7",
+        );
         assert_eq!(all(&mut child).await, "one\ntwo");
         let exit = child.wait().await;
-        assert_eq!((exit.code, exit.signal, exit.stderr.len()), (Some(7), None, STDERR_BYTES));
+        assert_eq!(
+            (exit.code, exit.signal, exit.stderr.len()),
+            (Some(7), None, STDERR_BYTES)
+        );
         assert!(exit.stderr.ends_with("xxlast\n"));
         assert_eq!(child.wait().await, exit);
         assert_eq!(child.end(LIMIT).await, exit);
@@ -249,33 +278,57 @@ mod tests {
     #[tokio::test]
     async fn a_polite_end_is_enough_for_who_obeys() {
         let mut child = shell("trap 'exit 130' TERM; echo ready; while :; do sleep 0.01; done");
-        assert_eq!(timeout(LIMIT, child.read()).await.unwrap().unwrap(), Some(&b"ready\n"[..]));
+        assert_eq!(
+            timeout(LIMIT, child.read()).await.unwrap().unwrap(),
+            Some(&b"ready\n"[..])
+        );
         assert_eq!(child.end(LIMIT).await.code, Some(130));
         until_gone(&child).await;
     }
 
     #[tokio::test]
     async fn who_ignores_the_polite_end_is_killed_with_its_group() {
-        let mut child = shell("trap '' TERM; sleep 1000 & echo ready; while :; do sleep 0.01; done");
-        assert_eq!(timeout(LIMIT, child.read()).await.unwrap().unwrap(), Some(&b"ready\n"[..]));
+        let mut child =
+            shell("trap '' TERM; sleep 1000 & echo ready; while :; do sleep 0.01; done");
+        assert_eq!(
+            timeout(LIMIT, child.read()).await.unwrap().unwrap(),
+            Some(&b"ready\n"[..])
+        );
         assert_eq!(child.end(Duration::from_millis(50)).await.signal, Some(9));
         until_gone(&child).await;
     }
 
     #[tokio::test]
     async fn a_child_blocked_writing_is_ended() {
-        let mut child = shell("trap 'exit 130' TERM; while :; do echo 0123456789012345678901234567890123456789; done");
-        assert!(timeout(LIMIT, child.read()).await.unwrap().unwrap().is_some());
+        let mut child = shell(
+            "trap 'exit 130' TERM; while :; do echo 0123456789012345678901234567890123456789; done",
+        );
+        assert!(
+            timeout(LIMIT, child.read())
+                .await
+                .unwrap()
+                .unwrap()
+                .is_some()
+        );
         assert_eq!(child.end(LIMIT).await.code, Some(130));
     }
 
     #[tokio::test]
     async fn dropping_a_child_kills_its_group() {
         let mut child = shell("sleep 1000 & echo ready; wait");
-        assert!(timeout(LIMIT, child.read()).await.unwrap().unwrap().is_some());
+        assert!(
+            timeout(LIMIT, child.read())
+                .await
+                .unwrap()
+                .unwrap()
+                .is_some()
+        );
         let gone = pidfd_open(child.group, PidfdFlags::empty()).unwrap();
         drop(child);
         let gone = unsafe { AsyncFd::register_with_interest(gone, Interest::READABLE) }.unwrap();
-        let _guard = timeout(LIMIT, gone.readable()).await.expect("it is killed").unwrap();
+        let _guard = timeout(LIMIT, gone.readable())
+            .await
+            .expect("it is killed")
+            .unwrap();
     }
 }

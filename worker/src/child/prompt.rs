@@ -13,7 +13,13 @@ fn is_js_space(c: char) -> bool {
     matches!(
         c,
         '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
-            ..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{feff}'
+            ..='\u{200a}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{202f}'
+                | '\u{205f}'
+                | '\u{3000}'
+                | '\u{feff}'
     )
 }
 
@@ -35,13 +41,20 @@ pub(super) fn pass(prompt: &str) -> Option<Passed> {
     let start = prompt.len() - prompt.trim_start_matches(is_js_space).len();
     let (before, after) = (&prompt[..start], &prompt[start + core.len()..]);
     let stdin = format!("/{PROMPT_COMMAND} {}", core.replace('$', "$$"));
-    let command = format!("prompt = \"{}{{{{args}}}}{}\"\n", escape(before), escape(after));
+    let command = format!(
+        "prompt = \"{}{{{{args}}}}{}\"\n",
+        escape(before),
+        escape(after)
+    );
     Some(Passed { stdin, command })
 }
 
 /// White space as it stands in a TOML string.
 fn escape(space: &str) -> String {
-    space.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect()
+    space
+        .chars()
+        .map(|c| format!("\\u{:04X}", u32::from(c)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -52,12 +65,18 @@ mod tests {
     fn outer_white_space_moves_into_the_template() {
         let passed = pass("\n\u{feff} a b\t").unwrap();
         assert_eq!(passed.stdin, "/conductor-prompt a b");
-        assert_eq!(passed.command, "prompt = \"\\u000A\\uFEFF\\u0020{{args}}\\u0009\"\n");
+        assert_eq!(
+            passed.command,
+            "prompt = \"\\u000A\\uFEFF\\u0020{{args}}\\u0009\"\n"
+        );
     }
 
     #[test]
     fn dollars_are_doubled() {
-        assert_eq!(pass("$& costs $1").unwrap().stdin, "/conductor-prompt $$& costs $$1");
+        assert_eq!(
+            pass("$& costs $1").unwrap().stdin,
+            "/conductor-prompt $$& costs $$1"
+        );
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Qwen {
             )));
         }
         if !package.join("cli.js").is_file() {
-            return Err(ChildError::Unusable(format!("{} has no cli.js: install {PACKAGE} again", package.display())));
+            return Err(ChildError::Unusable(format!(
+                "{} has no cli.js: install {PACKAGE} again",
+                package.display()
+            )));
         }
         let (node, node_version) = ask_node(node)?;
         if parse(&node_version).is_none_or(|v| v[0] < MIN_NODE) {
@@ -57,7 +60,12 @@ impl Qwen {
                 node.display()
             )));
         }
-        Ok(Qwen { node, node_version, package, version: manifest.version })
+        Ok(Qwen {
+            node,
+            node_version,
+            package,
+            version: manifest.version,
+        })
     }
 
     /// The program that node runs.
@@ -68,16 +76,24 @@ impl Qwen {
 
 fn package(qwen: &Path) -> Result<(PathBuf, Manifest), ChildError> {
     let found = fs::canonicalize(qwen).map_err(|e| {
-        ChildError::Unusable(format!("no qwen-code at {}: {e} (npm install {PACKAGE})", qwen.display()))
+        ChildError::Unusable(format!(
+            "no qwen-code at {}: {e} (npm install {PACKAGE})",
+            qwen.display()
+        ))
     })?;
     for folder in found.ancestors() {
-        let Ok(text) = fs::read_to_string(folder.join("package.json")) else { continue };
+        let Ok(text) = fs::read_to_string(folder.join("package.json")) else {
+            continue;
+        };
         match serde_json::from_str::<Manifest>(&text) {
             Ok(manifest) if manifest.name == PACKAGE => return Ok((folder.to_owned(), manifest)),
             _ => break,
         }
     }
-    Err(ChildError::Unusable(format!("{} is not part of the package {PACKAGE}", found.display())))
+    Err(ChildError::Unusable(format!(
+        "{} is not part of the package {PACKAGE}",
+        found.display()
+    )))
 }
 
 /// The real program behind a link or a version manager's wrapper, and its version.
@@ -87,7 +103,9 @@ fn ask_node(node: &Path) -> Result<(PathBuf, String), ChildError> {
         .env_remove("NODE_OPTIONS")
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| ChildError::Unusable(format!("cannot start node ({}): {e}", node.display())))?;
+        .map_err(|e| {
+            ChildError::Unusable(format!("cannot start node ({}): {e}", node.display()))
+        })?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.trim_end().split_once('\n') {
         Some((path, version)) if output.status.success() => {
@@ -135,8 +153,13 @@ mod tests {
     #[test]
     fn an_old_qwen_is_refused_with_the_cure() {
         let dir = install("0.24.3");
-        let error = Qwen::locate(Path::new("node"), &dir.path().join("bin/qwen")).unwrap_err().to_string();
-        assert!(error.contains("too old") && error.contains("npm install"), "{error}");
+        let error = Qwen::locate(Path::new("node"), &dir.path().join("bin/qwen"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("too old") && error.contains("npm install"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -151,9 +174,13 @@ mod tests {
     fn something_else_named_qwen_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("qwen"), "#!/bin/sh\n").unwrap();
-        let error = Qwen::locate(Path::new("node"), &dir.path().join("qwen")).unwrap_err().to_string();
+        let error = Qwen::locate(Path::new("node"), &dir.path().join("qwen"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("not part of the package"), "{error}");
-        let error = Qwen::locate(Path::new("node"), &dir.path().join("nothing")).unwrap_err().to_string();
+        let error = Qwen::locate(Path::new("node"), &dir.path().join("nothing"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no qwen-code at"), "{error}");
     }
 }

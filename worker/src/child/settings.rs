@@ -47,7 +47,11 @@ pub(super) struct Settings {
 
 /// The file's content.
 pub(super) fn system(settings: &Settings) -> Value {
-    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min(i32::MAX as u64);
+    let millis = |d: Duration| {
+        u64::try_from(d.as_millis())
+            .unwrap_or(u64::MAX)
+            .min(i32::MAX as u64)
+    };
     json!({
         "$version": 4,
         "general": {

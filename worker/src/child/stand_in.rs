@@ -34,7 +34,11 @@ impl StandIn {
                 let _ = serve(stream, &calls, last_word, &seen).await;
             }
         });
-        Ok(StandIn { port, bodies, serving })
+        Ok(StandIn {
+            port,
+            bodies,
+            serving,
+        })
     }
 
     pub fn base_url(&self) -> String {
@@ -43,7 +47,10 @@ impl StandIn {
 
     /// The bodies of the requests so far.
     pub fn bodies(&self) -> Vec<Value> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.bodies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -53,7 +60,12 @@ impl Drop for StandIn {
     }
 }
 
-async fn serve(stream: TcpStream, calls: &[Call], last_word: &str, seen: &Mutex<Vec<Value>>) -> io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    calls: &[Call],
+    last_word: &str,
+    seen: &Mutex<Vec<Value>>,
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -77,9 +89,15 @@ async fn serve(stream: TcpStream, calls: &[Call], last_word: &str, seen: &Mutex<
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let body: Value = serde_json::from_slice(&body)?;
-    let asked = body["messages"].as_array().is_some_and(|m| m.iter().any(|m| m["role"] == "tool"));
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(body);
-    stream.write_all(answer(if asked { &[] } else { calls }, last_word).as_bytes()).await?;
+    let asked = body["messages"]
+        .as_array()
+        .is_some_and(|m| m.iter().any(|m| m["role"] == "tool"));
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(body);
+    stream
+        .write_all(answer(if asked { &[] } else { calls }, last_word).as_bytes())
+        .await?;
     stream.shutdown().await
 }
 
@@ -91,7 +109,10 @@ fn answer(calls: &[Call], last_word: &str) -> String {
             let function = json!({ "name": name, "arguments": arguments.to_string() });
             json!({ "index": index, "id": format!("call-{index}"), "type": "function", "function": function })
         });
-        (json!({ "role": "assistant", "tool_calls": calls.collect::<Vec<_>>() }), "tool_calls")
+        (
+            json!({ "role": "assistant", "tool_calls": calls.collect::<Vec<_>>() }),
+            "tool_calls",
+        )
     };
     let chunk = |delta: Value, reason: Value| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });

@@ -31,15 +31,26 @@ impl Toolbox {
         let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
         let bin = dir.join("bin");
         // Compiled code is good for one version only.
-        let cache = dir.join(format!("compiled-qwen-{}-node-{}", qwen.version, qwen.node_version));
+        let cache = dir.join(format!(
+            "compiled-qwen-{}-node-{}",
+            qwen.version, qwen.node_version
+        ));
         make(&bin)?;
         make(&cache)?;
         let rc = dir.join("ripgreprc");
         fs::write(&rc, RIPGREP_RC).map_err(io_error("write", &rc))?;
         let (search, ripgrep) = search_tool(qwen, &bin)?;
         // Programs are looked for by a shell.
-        let programs = [Some(PathBuf::from("/bin/sh")), search].into_iter().flatten().collect();
-        Ok(Toolbox { dir, cache, programs, ripgrep })
+        let programs = [Some(PathBuf::from("/bin/sh")), search]
+            .into_iter()
+            .flatten()
+            .collect();
+        Ok(Toolbox {
+            dir,
+            cache,
+            programs,
+            ripgrep,
+        })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -80,7 +91,12 @@ fn search_tool(qwen: &Qwen, bin: &Path) -> Result<(Option<PathBuf>, bool), Child
         return Ok((Some(copy), true));
     }
     for (name, ripgrep) in [("rg", true), ("grep", false)] {
-        let Some(found) = which::which(name).ok().and_then(|p| fs::canonicalize(p).ok()) else { continue };
+        let Some(found) = which::which(name)
+            .ok()
+            .and_then(|p| fs::canonicalize(p).ok())
+        else {
+            continue;
+        };
         let link = bin.join(name);
         let _ = fs::remove_file(&link);
         symlink(&found, &link).map_err(io_error("link", &link))?;
@@ -91,12 +107,14 @@ fn search_tool(qwen: &Qwen, bin: &Path) -> Result<(Option<PathBuf>, bool), Child
 
 /// Copies a program unless it is there already; never replaces one that may be running in place.
 fn install(from: &Path, to: &Path) -> Result<(), ChildError> {
-    let same = |a: &Path, b: &Path| Some(fs::metadata(a).ok()?.len() == fs::metadata(b).ok()?.len());
+    let same =
+        |a: &Path, b: &Path| Some(fs::metadata(a).ok()?.len() == fs::metadata(b).ok()?.len());
     if same(from, to) == Some(true) {
         return Ok(());
     }
     let fresh = to.with_extension(uuid::Uuid::new_v4().to_string());
     fs::copy(from, &fresh).map_err(io_error("copy", from))?;
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o555)).map_err(io_error("make executable", &fresh))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o555))
+        .map_err(io_error("make executable", &fresh))?;
     fs::rename(&fresh, to).map_err(io_error("install", to))
 }

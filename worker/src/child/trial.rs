@@ -34,7 +34,14 @@ pub async fn trial(
     let root = scratch.join(format!("trial-{}", uuid::Uuid::new_v4()));
     fs::create_dir_all(&root).map_err(io_error("make", &root))?;
     let root = fs::canonicalize(&root).map_err(io_error("find", &root))?;
-    let checks = Trial { qwen, sandbox, toolbox, root: &root }.run().await;
+    let checks = Trial {
+        qwen,
+        sandbox,
+        toolbox,
+        root: &root,
+    }
+    .run()
+    .await;
     let _ = remove_tree(&root);
     checks
 }
@@ -48,54 +55,111 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     async fn run(&self) -> Result<Vec<Check>, ChildError> {
-        let (snapshot, secret, target) = (self.root.join("snapshot"), self.root.join("secret"), self.root.join("written"));
+        let (snapshot, secret, target) = (
+            self.root.join("snapshot"),
+            self.root.join("secret"),
+            self.root.join("written"),
+        );
         let readable = snapshot.join("file");
         fs::create_dir(&snapshot).map_err(io_error("make", &snapshot))?;
         fs::write(&readable, CANARY).map_err(io_error("write", &readable))?;
         fs::write(&secret, CANARY).map_err(io_error("write", &secret))?;
         let calls = vec![
             ("read_file", json!({ "file_path": readable })),
-            ("grep_search", json!({ "pattern": "CANARY", "path": snapshot })),
+            (
+                "grep_search",
+                json!({ "pattern": "CANARY", "path": snapshot }),
+            ),
             ("read_file", json!({ "file_path": secret })),
-            ("write_file", json!({ "file_path": target, "content": CANARY })),
-            ("write_file", json!({ "file_path": snapshot.join("written"), "content": CANARY })),
-            ("run_shell_command", json!({ "command": format!("touch {}", target.display()), "is_background": false })),
+            (
+                "write_file",
+                json!({ "file_path": target, "content": CANARY }),
+            ),
+            (
+                "write_file",
+                json!({ "file_path": snapshot.join("written"), "content": CANARY }),
+            ),
+            (
+                "run_shell_command",
+                json!({ "command": format!("touch {}", target.display()), "is_background": false }),
+            ),
         ];
-        let model = StandIn::start(calls, LAST_WORD).await.map_err(io_error("listen for", self.root))?;
+        let model = StandIn::start(calls, LAST_WORD)
+            .await
+            .map_err(io_error("listen for", self.root))?;
         let (events, outcome) = self.child(&snapshot, &model.base_url()).await?;
 
         let result = |index: usize| {
             events.iter().find_map(|event| match event {
-                Event::ToolResult { id, is_error, content, .. } if *id == format!("call-{index}") => Some((*is_error, content.as_str())),
+                Event::ToolResult {
+                    id,
+                    is_error,
+                    content,
+                    ..
+                } if *id == format!("call-{index}") => Some((*is_error, content.as_str())),
                 _ => None,
             })
         };
         let refused = |what: &str, index: usize| {
-            let refused = result(index).is_none_or(|(is_error, content)| is_error && !content.contains(CANARY));
-            check(what, refused, result(index).map_or("not even tried", |(_, content)| content))
+            let refused = result(index)
+                .is_none_or(|(is_error, content)| is_error && !content.contains(CANARY));
+            check(
+                what,
+                refused,
+                result(index).map_or("not even tried", |(_, content)| content),
+            )
         };
         let worked = |what: &str, index: usize, sign: &str| {
-            let worked = result(index).is_some_and(|(is_error, content)| !is_error && content.contains(sign));
-            check(what, worked, result(index).map_or("no result", |(_, content)| content))
+            let worked = result(index)
+                .is_some_and(|(is_error, content)| !is_error && content.contains(sign));
+            check(
+                what,
+                worked,
+                result(index).map_or("no result", |(_, content)| content),
+            )
         };
         let answered = matches!(&outcome, Outcome::Success { output, .. } if output == LAST_WORD);
         let arrived = model.bodies().first().is_some_and(holds_prompt);
         let untouched = !target.exists() && !snapshot.join("written").exists();
         Ok(vec![
-            check("the child answers, in plan mode and with its three tools only", answered, &describe(&outcome)),
-            check("a prompt arrives as it was built", arrived, if arrived { "byte for byte" } else { "changed on the way" }),
+            check(
+                "the child answers, in plan mode and with its three tools only",
+                answered,
+                &describe(&outcome),
+            ),
+            check(
+                "a prompt arrives as it was built",
+                arrived,
+                if arrived {
+                    "byte for byte"
+                } else {
+                    "changed on the way"
+                },
+            ),
             worked("the child reads the snapshot", 0, CANARY),
             worked("the child searches the snapshot", 1, "Found 1 match"),
             refused("reading outside the snapshot is refused", 2),
             refused("writing a file is refused", 3),
             refused("writing into the snapshot is refused", 4),
             refused("running a command is refused", 5),
-            check("nothing was written", untouched, if untouched { "unchanged" } else { "changed" }),
+            check(
+                "nothing was written",
+                untouched,
+                if untouched { "unchanged" } else { "changed" },
+            ),
         ])
     }
 
-    async fn child(&self, snapshot: &Path, base_url: &str) -> Result<(Vec<Event>, Outcome), ChildError> {
-        let model = Model { base_url: base_url.to_owned(), api_key: "trial".to_owned(), name: "trial".to_owned() };
+    async fn child(
+        &self,
+        snapshot: &Path,
+        base_url: &str,
+    ) -> Result<(Vec<Event>, Outcome), ChildError> {
+        let model = Model {
+            base_url: base_url.to_owned(),
+            api_key: "trial".to_owned(),
+            name: "trial".to_owned(),
+        };
         let spec = ChildSpec {
             job_dir: self.root.join("job"),
             snapshot: Some(snapshot),
@@ -110,9 +174,14 @@ impl Trial<'_> {
         };
         let mut job = Job::prepare(&spec, self.qwen, self.sandbox)?;
         // Only this child, which reads nothing that others wrote, may leave compiled code for the next ones.
-        job.policy.write.push(self.toolbox.compile_cache().to_owned());
+        job.policy
+            .write
+            .push(self.toolbox.compile_cache().to_owned());
         let mut child = job.start()?;
-        let mut parser = Parser::new(ParserOptions { snapshot: Some(snapshot.to_owned()), ..ParserOptions::default() });
+        let mut parser = Parser::new(ParserOptions {
+            snapshot: Some(snapshot.to_owned()),
+            ..ParserOptions::default()
+        });
         let mut events = Vec::new();
         let reading = async {
             while let Ok(Some(bytes)) = child.read().await {
@@ -123,7 +192,11 @@ impl Trial<'_> {
             }
         };
         let in_time = timeout(LIMIT, reading).await.is_ok() && parser.violation().is_none();
-        let exit = if in_time { child.wait().await } else { child.end(Duration::from_secs(2)).await };
+        let exit = if in_time {
+            child.wait().await
+        } else {
+            child.end(Duration::from_secs(2)).await
+        };
         let (mut last, outcome) = parser.finish(&exit);
         events.append(&mut last);
         Ok((events, outcome))
@@ -131,7 +204,11 @@ impl Trial<'_> {
 }
 
 fn check(what: &str, ok: bool, detail: &str) -> Check {
-    Check { what: what.to_owned(), ok, detail: detail.chars().take(300).collect() }
+    Check {
+        what: what.to_owned(),
+        ok,
+        detail: detail.chars().take(300).collect(),
+    }
 }
 
 fn describe(outcome: &Outcome) -> String {
@@ -144,9 +221,11 @@ fn describe(outcome: &Outcome) -> String {
 /// Whether one part of the user's message is the prompt and nothing else.
 fn holds_prompt(body: &Value) -> bool {
     let messages = body["messages"].as_array().into_iter().flatten();
-    messages.filter(|m| m["role"] == "user").any(|message| match &message["content"] {
-        Value::String(text) => text == PROMPT,
-        Value::Array(parts) => parts.iter().any(|part| part["text"] == PROMPT),
-        _ => false,
-    })
+    messages
+        .filter(|m| m["role"] == "user")
+        .any(|message| match &message["content"] {
+            Value::String(text) => text == PROMPT,
+            Value::Array(parts) => parts.iter().any(|part| part["text"] == PROMPT),
+            _ => false,
+        })
 }

@@ -76,10 +76,14 @@ impl CodeSpans {
 
     /// A run of marks is over, `next` follows it.
     fn end_run(&mut self, next: char) {
-        let Some((mark, n)) = self.run.take() else { return };
+        let Some((mark, n)) = self.run.take() else {
+            return;
+        };
         let begins = self.run_at_line_start && n >= 3;
         match self.fence {
-            Some((open, len)) => self.closing = begins && mark == open && n >= len && next.is_whitespace(),
+            Some((open, len)) => {
+                self.closing = begins && mark == open && n >= len && next.is_whitespace()
+            }
             None if begins => self.fence = Some((mark, n)),
             None if mark == '`' => match self.inline {
                 Some(open) if open == n => self.inline = None,

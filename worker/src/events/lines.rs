@@ -13,7 +13,10 @@ pub(super) struct Lines {
 
 impl Lines {
     pub fn new(max: usize) -> Self {
-        Self { carried: Vec::new(), max }
+        Self {
+            carried: Vec::new(),
+            max,
+        }
     }
 
     /// Calls `each` with every line that `bytes` completes.
@@ -68,7 +71,9 @@ mod tests {
         let mut lines = Lines::new(100);
         let mut seen = Vec::new();
         lines.push(b"one\ntw", |l| seen.push(l.to_vec())).unwrap();
-        lines.push(b"o\n\nthree", |l| seen.push(l.to_vec())).unwrap();
+        lines
+            .push(b"o\n\nthree", |l| seen.push(l.to_vec()))
+            .unwrap();
         assert_eq!(seen, [&b"one"[..], b"two", b""]);
         assert_eq!(lines.finish(), b"three");
     }

@@ -24,7 +24,12 @@ pub(super) struct Out {
 
 impl MessageText {
     pub fn new(relative: &Relative) -> Self {
-        Self { calls: WrittenCalls::default(), relative: relative.clone(), text: String::new(), chars: 0 }
+        Self {
+            calls: WrittenCalls::default(),
+            relative: relative.clone(),
+            text: String::new(),
+            chars: 0,
+        }
     }
 
     /// Takes the next piece of what the model writes.
@@ -62,6 +67,10 @@ impl MessageText {
         let offset = self.chars;
         self.chars += text.chars().count() as u64;
         self.text.push_str(&text);
-        Out { offset, text, calls }
+        Out {
+            offset,
+            text,
+            calls,
+        }
     }
 }

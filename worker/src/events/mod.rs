@@ -1,12 +1,14 @@
 //! From the bytes that a child prints to stream events, and at the end to an outcome.
 
+mod cleaned;
 mod code;
 mod lines;
 mod message;
 mod outcome;
 mod parser;
-mod written_calls;
+mod session;
 mod wire;
+mod written_calls;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -28,15 +30,32 @@ pub enum Event {
         reason: Option<&'static str>,
     },
     /// `offset` counts code points since the message started.
-    Delta { offset: u64, text: String },
-    ReasoningDelta { text: String },
+    Delta {
+        offset: u64,
+        text: String,
+    },
+    ReasoningDelta {
+        text: String,
+    },
     /// `executed` is false for a call that the model only wrote down.
-    ToolCall { id: String, name: String, input: Value, executed: bool },
+    ToolCall {
+        id: String,
+        name: String,
+        input: Value,
+        executed: bool,
+    },
     /// `content` holds at most `MAX_RESULT_CHARS` characters of `bytes` bytes.
-    ToolResult { id: String, is_error: bool, content: String, bytes: u64 },
+    ToolResult {
+        id: String,
+        is_error: bool,
+        content: String,
+        bytes: u64,
+    },
     /// What the attempt used so far.
     Usage(Usage),
-    Error { message: String },
+    Error {
+        message: String,
+    },
 }
 
 /// Tokens and model turns of an attempt.

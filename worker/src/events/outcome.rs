@@ -27,7 +27,10 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub fn new(message: impl Into<String>, retryable: bool) -> Self {
-        Self { message: message.into(), retryable }
+        Self {
+            message: message.into(),
+            retryable,
+        }
     }
 }
 
@@ -37,7 +40,10 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// From the text of `result.error`.
 pub(super) fn of_error(error: &str) -> Verdict {
-    let bare = error.strip_prefix("[API Error: ").map_or(error, |e| e.strip_suffix(']').unwrap_or(e)).trim();
+    let bare = error
+        .strip_prefix("[API Error: ")
+        .map_or(error, |e| e.strip_suffix(']').unwrap_or(e))
+        .trim();
     if bare.is_empty() {
         return Verdict::new("the child reported an error without a text", true);
     }
@@ -47,13 +53,19 @@ pub(super) fn of_error(error: &str) -> Verdict {
     if bare.contains("Context is too large") {
         return Verdict::new(format!("the prompt does not fit the model: {bare}"), false);
     }
-    Verdict::new(format!("the model's server: {bare}"), http_status(bare).is_none_or(is_passing))
+    Verdict::new(
+        format!("the model's server: {bare}"),
+        http_status(bare).is_none_or(is_passing),
+    )
 }
 
 /// The status that an API error's text begins with.
 fn http_status(text: &str) -> Option<u16> {
     let digits = text.get(..3)?.parse().ok()?;
-    let ends = text[3..].chars().next().is_none_or(|c| !c.is_alphanumeric());
+    let ends = text[3..]
+        .chars()
+        .next()
+        .is_none_or(|c| !c.is_alphanumeric());
     (ends && (400..600).contains(&digits)).then_some(digits)
 }
 
@@ -66,19 +78,39 @@ fn is_passing(status: u16) -> bool {
 pub(super) fn of_exit(exit: &Exit, started: bool) -> Verdict {
     let said = last_words(&exit.stderr);
     if let Some(signal) = exit.signal {
-        return Verdict::new(format!("the child was ended by signal {signal}{said}"), true);
+        return Verdict::new(
+            format!("the child was ended by signal {signal}{said}"),
+            true,
+        );
     }
     match exit.code {
-        Some(EXIT_TURNS) => Verdict::new("the step needed more model turns than a child may take", false),
-        Some(EXIT_BUDGET) => Verdict::new(format!("the child reached its limit of time or tool calls{said}"), false),
+        Some(EXIT_TURNS) => Verdict::new(
+            "the step needed more model turns than a child may take",
+            false,
+        ),
+        Some(EXIT_BUDGET) => Verdict::new(
+            format!("the child reached its limit of time or tool calls{said}"),
+            false,
+        ),
         Some(EXIT_INTERRUPTED) => Verdict::new(format!("the child was interrupted{said}"), true),
         Some(EXIT_UNAVAILABLE) if exit.stderr.contains(HELPER_PREFIX) => {
-            let why = exit.stderr.rsplit(HELPER_PREFIX).next().unwrap_or_default().trim();
+            let why = exit
+                .stderr
+                .rsplit(HELPER_PREFIX)
+                .next()
+                .unwrap_or_default()
+                .trim();
             Verdict::new(format!("sandbox unavailable: {why}"), false)
         }
         Some(0) => Verdict::new(format!("the child ended without a result{said}"), true),
-        Some(code) if started => Verdict::new(format!("the child broke off with exit code {code}{said}"), true),
-        Some(code) => Verdict::new(format!("the child did not start (exit code {code}){said}"), false),
+        Some(code) if started => Verdict::new(
+            format!("the child broke off with exit code {code}{said}"),
+            true,
+        ),
+        Some(code) => Verdict::new(
+            format!("the child did not start (exit code {code}){said}"),
+            false,
+        ),
         None => Verdict::new(format!("the child was lost{said}"), true),
     }
 }
@@ -114,10 +146,19 @@ mod tests {
         error("[API Error: 500 internal boom]", true);
         error("[API Error: 503]", true);
         error("[API Error: Connection error. (cause: fetch failed)]", true);
-        error("[API Error: Model stream ended without a finish reason.]", true);
-        error("[API Error: No stream activity for 240000ms after 3 chunks (…)]", true);
+        error(
+            "[API Error: Model stream ended without a finish reason.]",
+            true,
+        );
+        error(
+            "[API Error: No stream activity for 240000ms after 3 chunks (…)]",
+            true,
+        );
         error("Loop detection halted the request", false);
-        error("Context is too large to send safely after automatic compression.", false);
+        error(
+            "Context is too large to send safely after automatic compression.",
+            false,
+        );
         error("4000 apples", true);
         error("", true);
     }
@@ -125,19 +166,49 @@ mod tests {
     #[test]
     fn exits_without_a_result_are_named() {
         let exit = |code, signal, stderr: &str, started| {
-            let verdict = of_exit(&Exit { code, signal, stderr: stderr.to_owned() }, started);
+            let verdict = of_exit(
+                &Exit {
+                    code,
+                    signal,
+                    stderr: stderr.to_owned(),
+                },
+                started,
+            );
             (verdict.message, verdict.retryable)
         };
-        assert_eq!(exit(Some(53), None, "Reached max session turns", true).1, false);
+        assert_eq!(
+            exit(Some(53), None, "Reached max session turns", true).1,
+            false
+        );
         let (message, retryable) = exit(Some(55), None, "Wall-clock budget of 3s exceeded", true);
-        assert_eq!((message.as_str(), retryable), ("the child reached its limit of time or tool calls: Wall-clock budget of 3s exceeded", false));
-        assert_eq!(exit(None, Some(9), "", true), ("the child was ended by signal 9".to_owned(), true));
+        assert_eq!(
+            (message.as_str(), retryable),
+            (
+                "the child reached its limit of time or tool calls: Wall-clock budget of 3s exceeded",
+                false
+            )
+        );
+        assert_eq!(
+            exit(None, Some(9), "", true),
+            ("the child was ended by signal 9".to_owned(), true)
+        );
         assert_eq!(exit(Some(130), None, "Operation cancelled.", true).1, true);
         assert_eq!(exit(Some(1), None, "Unknown argument: foo", false).1, false);
         assert_eq!(exit(Some(1), None, "Error: boom", true).1, true);
         assert_eq!(exit(Some(0), None, "", true).1, true);
-        let (message, retryable) = exit(Some(125), None, "conductor sandbox: the kernel did not enforce the rules\n", false);
-        assert_eq!((message.as_str(), retryable), ("sandbox unavailable: the kernel did not enforce the rules", false));
+        let (message, retryable) = exit(
+            Some(125),
+            None,
+            "conductor sandbox: the kernel did not enforce the rules\n",
+            false,
+        );
+        assert_eq!(
+            (message.as_str(), retryable),
+            (
+                "sandbox unavailable: the kernel did not enforce the rules",
+                false
+            )
+        );
     }
 
     #[test]

@@ -1,16 +1,11 @@
-//! The child's protocol, followed line by line.
+//! The child's output, piece by piece.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::lines::Lines;
-use super::message::{MessageText, Out};
-use super::outcome::{Outcome, Verdict, of_error, of_exit};
-use super::wire::{self, Content, Line, Tokens};
-use super::{Event, Exit, MAX_RESULT_CHARS, Usage};
-use crate::child::{PROMPT_COMMAND, TOOLS};
-use crate::text::{Relative, Tail};
+use super::outcome::Outcome;
+use super::session::Session;
+use super::{Event, Exit};
 
 /// What one attempt may print, and what to make relative in it.
 #[derive(Debug, Clone)]
@@ -25,7 +20,11 @@ pub struct ParserOptions {
 
 impl Default for ParserOptions {
     fn default() -> Self {
-        Self { snapshot: None, max_line_bytes: 64 << 20, max_output_bytes: 64 << 20 }
+        Self {
+            snapshot: None,
+            max_line_bytes: 64 << 20,
+            max_output_bytes: 64 << 20,
+        }
     }
 }
 
@@ -33,377 +32,59 @@ impl Default for ParserOptions {
 #[derive(Debug)]
 pub struct Parser {
     lines: Lines,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
-    options: ParserOptions,
-    relative: Relative,
-    reasoning: Relative,
-    message: MessageText,
-    turn: u64,
-    /// A message was started and nothing of it seen yet.
-    fresh: bool,
-    /// The next content belongs to a new turn.
-    turn_over: bool,
-    /// Text of the block that is being written came in deltas.
-    in_deltas: bool,
-    streaming: bool,
-    started: bool,
-    calls_written: u64,
-    usage: Usage,
-    ended: Option<Result<String, Verdict>>,
-    violation: Option<String>,
-    garbage: Tail,
-    garbage_lines: u64,
-    events: Vec<Event>,
+    session: Session,
 }
 
 impl Parser {
     /// A parser for one attempt.
     pub fn new(options: ParserOptions) -> Self {
-        let dir = options.snapshot.as_deref().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-        let relative = Relative::new(&dir);
-        let state = State {
-            reasoning: relative.clone(),
-            message: MessageText::new(&relative),
-            relative,
-            options,
-            turn: 0,
-            fresh: false,
-            turn_over: false,
-            in_deltas: false,
-            streaming: false,
-            started: false,
-            calls_written: 0,
-            usage: Usage::default(),
-            ended: None,
-            violation: None,
-            garbage: Tail::new(2048),
-            garbage_lines: 0,
-            events: Vec::new(),
-        };
-        Self { lines: Lines::new(state.options.max_line_bytes), state }
+        Self {
+            lines: Lines::new(options.max_line_bytes),
+            session: Session::new(options),
+        }
     }
 
     /// Takes the next bytes of standard output. After a violation everything is ignored.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
-        let state = &mut self.state;
-        if state.violation.is_none() && self.lines.push(bytes, |line| state.line(line)).is_err() {
-            let max = state.options.max_line_bytes;
-            state.violate(format!("the child printed a line of more than {max} bytes"));
+        let session = &mut self.session;
+        if session.violation.is_none() && self.lines.push(bytes, |line| session.line(line)).is_err()
+        {
+            let max = session.options.max_line_bytes;
+            session.violate(format!("the child printed a line of more than {max} bytes"));
         }
-        std::mem::take(&mut self.state.events)
+        std::mem::take(&mut self.session.events)
     }
 
     /// Set once the child must be ended at once: it offers a tool or a mode that it must not, or prints more than is
     /// accepted. `finish` returns the same as the failure.
     pub fn violation(&self) -> Option<&str> {
-        self.state.violation.as_deref()
+        self.session.violation.as_deref()
     }
 
     /// True from the first chunk of a model turn to that turn's end: the stall clock runs. False while a turn's first
     /// chunk is awaited and while tools run.
     pub fn streaming(&self) -> bool {
-        self.state.streaming
+        self.session.streaming
     }
 
     /// What the current turn has written so far: what a cancelled step keeps.
     pub fn partial_output(&self) -> &str {
-        self.state.message.text()
+        self.session.message.text()
     }
 
     /// Lets out what was held back and judges the attempt by its result, else by how it ended.
     pub fn finish(mut self, exit: &Exit) -> (Vec<Event>, Outcome) {
         let last = self.lines.finish();
-        if self.state.violation.is_none() && !last.is_empty() {
-            self.state.line(&last);
+        if self.session.violation.is_none() && !last.is_empty() {
+            self.session.line(&last);
         }
-        self.state.finish_message();
-        let outcome = self.state.outcome(exit);
+        self.session.finish_message();
+        let outcome = self.session.outcome(exit);
         if let Outcome::Failure { message, .. } = &outcome {
-            self.state.events.push(Event::Error { message: message.clone() });
+            self.session.events.push(Event::Error {
+                message: message.clone(),
+            });
         }
-        (self.state.events, outcome)
-    }
-}
-
-impl State {
-    fn line(&mut self, bytes: &[u8]) {
-        if self.violation.is_some() || bytes.trim_ascii().is_empty() {
-            return;
-        }
-        let Some(line) = wire::read(bytes) else {
-            self.garbage_lines += 1;
-            self.garbage.push(bytes);
-            self.garbage.push(b"\n");
-            return;
-        };
-        // Sub-agents are denied; should one speak, its words are not the step's.
-        if line.parent_tool_use_id.is_some() {
-            return;
-        }
-        match (line.kind.as_str(), line.subtype.as_str()) {
-            ("system", "init") => self.init(&line),
-            ("system", "retry") => self.retry(line.data.preserve_text),
-            ("stream_event", _) => self.stream_event(line),
-            ("assistant", _) => self.assistant(line),
-            ("user", _) => self.user(line),
-            ("result", _) => self.result(line),
-            _ => {}
-        }
-    }
-
-    fn violate(&mut self, message: String) {
-        self.violation.get_or_insert(message);
-    }
-
-    fn init(&mut self, line: &Line) {
-        let surplus: Vec<&str> = line.tools.iter().map(String::as_str).filter(|t| !TOOLS.contains(t)).collect();
-        if !surplus.is_empty() {
-            self.violate(format!("the child offers tools that it must not: {}", surplus.join(", ")));
-        } else if line.permission_mode != "plan" {
-            self.violate(format!("the child is in mode {:?}, not in plan mode", line.permission_mode));
-        } else if !line.slash_commands.iter().any(|c| c == PROMPT_COMMAND) {
-            self.violate("the child did not find the command that passes the prompt on".to_owned());
-        } else {
-            self.started = true;
-            self.start_message(None);
-        }
-    }
-
-    /// The first message of the next turn, or the same turn's again.
-    fn start_message(&mut self, reason: Option<&'static str>) {
-        self.finish_message();
-        if reason.is_none() || self.turn == 0 {
-            self.turn += 1;
-        }
-        self.message = MessageText::new(&self.relative);
-        self.fresh = true;
-        self.turn_over = false;
-        self.in_deltas = false;
-        self.streaming = false;
-        self.events.push(Event::MessageStarted { turn: self.turn, reason });
-    }
-
-    /// Before content: a message is under way.
-    fn open_message(&mut self) {
-        if self.turn == 0 || self.turn_over {
-            self.start_message(None);
-        }
-    }
-
-    fn finish_message(&mut self) {
-        let out = self.message.finish();
-        self.let_out(out);
-        let mut held = String::new();
-        self.reasoning.finish(&mut held);
-        self.reason(held);
-    }
-
-    fn retry(&mut self, preserve_text: bool) {
-        self.streaming = false;
-        // With its text preserved the model goes on where it was cut off.
-        if !preserve_text && !self.fresh {
-            self.start_message(Some("retry"));
-        }
-    }
-
-    fn stream_event(&mut self, line: Line) {
-        match line.event.kind.as_str() {
-            "message_start" if !self.fresh => self.start_message(None),
-            "content_block_delta" => {
-                self.open_message();
-                self.fresh = false;
-                self.streaming = true;
-                match line.event.delta.kind.as_str() {
-                    "text_delta" => {
-                        self.in_deltas = true;
-                        self.write(&line.event.delta.text);
-                    }
-                    "thinking_delta" => self.think(&line.event.delta.thinking),
-                    _ => {}
-                }
-            }
-            "message_stop" => {
-                self.streaming = false;
-                self.finish_message();
-                self.turn_over = true;
-            }
-            _ => {}
-        }
-    }
-
-    /// A finished block; its text is news only when it did not come in deltas.
-    fn assistant(&mut self, line: Line) {
-        let Content::Blocks(blocks) = line.message.content else { return };
-        for block in blocks {
-            match block.kind.as_str() {
-                "text" => {
-                    if !std::mem::take(&mut self.in_deltas) {
-                        self.open_message();
-                        self.fresh = false;
-                        self.write(&block.text);
-                    }
-                }
-                "tool_use" => {
-                    self.open_message();
-                    self.fresh = false;
-                    let input = relative_value(&self.relative, block.input);
-                    self.events.push(Event::ToolCall { id: block.id, name: block.name, input, executed: true });
-                }
-                _ => {}
-            }
-        }
-        self.count(line.message.usage);
-    }
-
-    fn count(&mut self, tokens: Tokens) {
-        if tokens.is_zero() {
-            return;
-        }
-        self.usage.input_tokens += tokens.input_tokens;
-        self.usage.output_tokens += tokens.output_tokens;
-        self.usage.cache_read_input_tokens += tokens.cache_read_input_tokens;
-        self.usage.total_tokens += tokens.total();
-        self.usage.turns = self.turn;
-        self.events.push(Event::Usage(self.usage));
-    }
-
-    fn user(&mut self, line: Line) {
-        self.streaming = false;
-        self.finish_message();
-        self.turn_over = true;
-        let Content::Blocks(blocks) = line.message.content else { return };
-        for block in blocks.into_iter().filter(|b| b.kind == "tool_result") {
-            let text = result_text(block.content);
-            let bytes = text.len() as u64;
-            let content = relative_text(&self.relative, &text).chars().take(MAX_RESULT_CHARS).collect();
-            self.events.push(Event::ToolResult { id: block.tool_use_id, is_error: block.is_error, content, bytes });
-        }
-    }
-
-    fn result(&mut self, line: Line) {
-        self.streaming = false;
-        self.finish_message();
-        if !line.usage.is_zero() {
-            // The child's own sum, which counts what its attempts cost besides.
-            self.usage = Usage {
-                input_tokens: line.usage.input_tokens,
-                output_tokens: line.usage.output_tokens,
-                cache_read_input_tokens: line.usage.cache_read_input_tokens,
-                total_tokens: line.usage.total(),
-                turns: self.turn,
-            };
-            self.events.push(Event::Usage(self.usage));
-        }
-        if line.is_error || line.subtype != "success" {
-            let error = relative_text(&self.relative, &line.error.message);
-            self.ended = Some(Err(of_error(&error)));
-            return;
-        }
-        let Some(result) = line.result else {
-            self.ended = Some(Ok(self.message.text().to_owned()));
-            return;
-        };
-        let mut whole = MessageText::new(&self.relative);
-        whole.push(&result);
-        drop(result);
-        whole.finish();
-        if whole.text().len() > self.options.max_output_bytes {
-            let max = self.options.max_output_bytes;
-            self.violate(format!("the answer is longer than {max} bytes"));
-            return;
-        }
-        self.ended = Some(Ok(whole.into_text()));
-    }
-
-    /// The model writes.
-    fn write(&mut self, text: &str) {
-        let out = self.message.push(text);
-        self.let_out(out);
-        if self.message.text().len() > self.options.max_output_bytes {
-            let max = self.options.max_output_bytes;
-            self.violate(format!("the answer is longer than {max} bytes"));
-        }
-    }
-
-    fn let_out(&mut self, out: Out) {
-        if !out.text.is_empty() {
-            self.events.push(Event::Delta { offset: out.offset, text: out.text });
-        }
-        for call in out.calls {
-            self.calls_written += 1;
-            tracing::debug!(name = call.name, "tool call written as text");
-            let id = format!("written-{}", self.calls_written);
-            let input = relative_value(&self.relative, call.input);
-            self.events.push(Event::ToolCall { id, name: call.name, input, executed: false });
-        }
-    }
-
-    /// The model thinks.
-    fn think(&mut self, text: &str) {
-        let mut out = String::new();
-        self.reasoning.push(&text.replace('\0', ""), &mut out);
-        self.reason(out);
-    }
-
-    fn reason(&mut self, text: String) {
-        if !text.is_empty() {
-            self.events.push(Event::ReasoningDelta { text });
-        }
-    }
-
-    fn outcome(&mut self, exit: &Exit) -> Outcome {
-        let usage = self.usage;
-        let failure = |verdict: Verdict| Outcome::Failure { message: verdict.message, retryable: verdict.retryable, usage };
-        if let Some(message) = self.violation.take() {
-            return failure(Verdict::new(message, false));
-        }
-        match self.ended.take() {
-            Some(Ok(output)) if !output.trim().is_empty() => Outcome::Success { output, usage },
-            Some(Ok(_)) if self.calls_written > 0 => {
-                failure(Verdict::new("the model wrote a tool call down instead of answering", true))
-            }
-            Some(Ok(_)) => failure(Verdict::new("the model's answer was empty", true)),
-            Some(Err(verdict)) => failure(verdict),
-            None => {
-                let mut verdict = of_exit(exit, self.started);
-                if self.garbage_lines > 0 {
-                    let (count, tail) = (self.garbage_lines, self.garbage.text());
-                    verdict.message = format!("{}; {count} lines were no events: {}", verdict.message, tail.trim());
-                }
-                failure(verdict)
-            }
-        }
-    }
-}
-
-/// A tool result is text or blocks of text.
-fn result_text(content: Value) -> String {
-    match content {
-        Value::String(text) => text,
-        Value::Array(blocks) => {
-            let texts = blocks.iter().filter_map(|b| b.get("text")?.as_str());
-            texts.collect::<Vec<_>>().join("\n")
-        }
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-fn relative_text(relative: &Relative, text: &str) -> String {
-    relative.apply(text).replace('\0', "")
-}
-
-fn relative_value(relative: &Relative, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(relative_text(relative, &text)),
-        Value::Array(values) => values.into_iter().map(|v| relative_value(relative, v)).collect(),
-        Value::Object(map) => {
-            map.into_iter().map(|(k, v)| (k.replace('\0', ""), relative_value(relative, v))).collect()
-        }
-        other => other,
+        (self.session.events, outcome)
     }
 }

@@ -109,7 +109,8 @@ pub(super) struct Tokens {
 impl Tokens {
     /// The total, counted where the child does not.
     pub fn total(&self) -> u64 {
-        self.total_tokens.max(self.input_tokens + self.output_tokens)
+        self.total_tokens
+            .max(self.input_tokens + self.output_tokens)
     }
 
     pub fn is_zero(&self) -> bool {
@@ -120,7 +121,8 @@ impl Tokens {
 /// Reads a line; None when it is not the JSON of an event.
 pub(super) fn read(line: &[u8]) -> Option<Line> {
     let text = String::from_utf8_lossy(line);
-    let line = serde_json::from_str::<Line>(&text).or_else(|_| serde_json::from_str(&repair(&text)));
+    let line =
+        serde_json::from_str::<Line>(&text).or_else(|_| serde_json::from_str(&repair(&text)));
     line.ok().filter(|line| !line.kind.is_empty())
 }
 
@@ -174,9 +176,18 @@ mod tests {
     #[test]
     fn half_a_surrogate_pair_is_replaced_and_a_whole_one_kept() {
         assert_eq!(text_of(r"a\ud83db").as_deref(), Some("a\u{fffd}b"));
-        assert_eq!(text_of(r"\ude00\ud83d\ude00\ud83d").as_deref(), Some("\u{fffd}😀\u{fffd}"));
-        assert_eq!(text_of(r"\ud83d\ud83d\ude00").as_deref(), Some("\u{fffd}😀"));
-        assert_eq!(text_of(r"\\ud83d \ud83d").as_deref(), Some("\\ud83d \u{fffd}"));
+        assert_eq!(
+            text_of(r"\ude00\ud83d\ude00\ud83d").as_deref(),
+            Some("\u{fffd}😀\u{fffd}")
+        );
+        assert_eq!(
+            text_of(r"\ud83d\ud83d\ude00").as_deref(),
+            Some("\u{fffd}😀")
+        );
+        assert_eq!(
+            text_of(r"\\ud83d \ud83d").as_deref(),
+            Some("\\ud83d \u{fffd}")
+        );
     }
 
     #[test]
@@ -187,7 +198,15 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_none() {
-        for garbage in [&b"hello"[..], b"", b"[1]", b"{}", b"{\"type\":3}", b"{\"type\":\"result\",\"result\":\"\\ud83", b"\xff"] {
+        for garbage in [
+            &b"hello"[..],
+            b"",
+            b"[1]",
+            b"{}",
+            b"{\"type\":3}",
+            b"{\"type\":\"result\",\"result\":\"\\ud83",
+            b"\xff",
+        ] {
             assert!(read(garbage).is_none(), "{garbage:?}");
         }
     }

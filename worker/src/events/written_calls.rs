@@ -104,7 +104,11 @@ impl WrittenCalls {
             self.searched = 0;
         }
         // What grows by small pieces is not copied for each.
-        self.held = if joined && at == 0 { held } else { text[at..].to_owned() };
+        self.held = if joined && at == 0 {
+            held
+        } else {
+            text[at..].to_owned()
+        };
         calls
     }
 
@@ -123,10 +127,15 @@ impl WrittenCalls {
                 let Some(at) = find_from(text, self.searched, closer) else {
                     // The tag may be cut.
                     self.searched = text.len().saturating_sub(closer.len());
-                    return if text.len() > MAX_CALL_BYTES { Verdict::Text(text.len()) } else { Verdict::Open };
+                    return if text.len() > MAX_CALL_BYTES {
+                        Verdict::Text(text.len())
+                    } else {
+                        Verdict::Open
+                    };
                 };
                 let end = at + closer.len();
-                read_calls(kind, &text[..end]).map_or(Verdict::Text(end), |calls| Verdict::Calls(end, calls))
+                read_calls(kind, &text[..end])
+                    .map_or(Verdict::Text(end), |calls| Verdict::Calls(end, calls))
             }
         }
     }
@@ -159,7 +168,11 @@ fn opening(held: &str) -> Opening {
     if !namespaced && NAMESPACE.starts_with(bare) {
         return Opening::Open;
     }
-    let name = if namespaced { &bare[NAMESPACE.len()..] } else { bare };
+    let name = if namespaced {
+        &bare[NAMESPACE.len()..]
+    } else {
+        bare
+    };
     for &(opener, kind) in OPENERS {
         let opener = &opener[1..];
         let with_namespace = matches!(kind, Kind::Invoke | Kind::Invokes);
@@ -169,7 +182,9 @@ fn opening(held: &str) -> Opening {
         if opener.starts_with(name) && opener != name {
             return Opening::Open;
         }
-        let Some(after) = name.strip_prefix(opener) else { continue };
+        let Some(after) = name.strip_prefix(opener) else {
+            continue;
+        };
         let closer = match (kind, namespaced) {
             (Kind::ToolCall, _) => "</tool_call>",
             (Kind::Function, _) => "</function>",
@@ -193,13 +208,19 @@ fn well_begun(kind: Kind, after: &str) -> Option<bool> {
         Kind::ToolCall => &["{", "<function="],
         Kind::Invokes => &["<invoke name=", "<invoke name="],
         Kind::Function => &["<parameter=", "{", "</function>"],
-        Kind::Invoke => &["<parameter name=", "<parameter name=", "</invoke>", "</invoke>"],
+        Kind::Invoke => &[
+            "<parameter name=",
+            "<parameter name=",
+            "</invoke>",
+            "</invoke>",
+        ],
     };
     let body = match kind {
         Kind::ToolCall | Kind::Invokes => after,
         Kind::Function | Kind::Invoke => {
             let Some((name, body)) = after.split_once('>') else {
-                return (after.len() > MAX_NAME_BYTES || after.contains(['\n', '<'])).then_some(false);
+                return (after.len() > MAX_NAME_BYTES || after.contains(['\n', '<']))
+                    .then_some(false);
             };
             if call_name(name).is_none() {
                 return Some(false);
@@ -228,15 +249,29 @@ fn call_name(raw: &str) -> Option<&str> {
 fn read_calls(kind: Kind, text: &str) -> Option<Vec<WrittenCall>> {
     match kind {
         Kind::ToolCall => {
-            let body = text.strip_prefix("<tool_call>")?.strip_suffix("</tool_call>")?.trim();
-            if body.starts_with('{') { from_json(body) } else { function(body) }.map(|call| vec![call])
+            let body = text
+                .strip_prefix("<tool_call>")?
+                .strip_suffix("</tool_call>")?
+                .trim();
+            if body.starts_with('{') {
+                from_json(body)
+            } else {
+                function(body)
+            }
+            .map(|call| vec![call])
         }
         Kind::Function => function(text).map(|call| vec![call]),
         Kind::Invoke => invoke(&text.replace(NAMESPACE, "")).map(|call| vec![call]),
         Kind::Invokes => {
             let text = text.replace(NAMESPACE, "");
-            let body = text.strip_prefix("<function_calls>")?.strip_suffix("</function_calls>")?;
-            body.split_inclusive("</invoke>").map(str::trim).filter(|part| !part.is_empty()).map(invoke).collect()
+            let body = text
+                .strip_prefix("<function_calls>")?
+                .strip_suffix("</function_calls>")?;
+            body.split_inclusive("</invoke>")
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(invoke)
+                .collect()
         }
     }
 }
@@ -244,11 +279,23 @@ fn read_calls(kind: Kind, text: &str) -> Option<Vec<WrittenCall>> {
 fn from_json(body: &str) -> Option<WrittenCall> {
     // Models miss a bracket now and then; it is a call all the same when it names one.
     let Ok(value) = serde_json::from_str::<Value>(body) else {
-        let name = body.split("\"name\"").nth(1)?.split('"').nth(1).and_then(call_name)?;
-        return Some(WrittenCall { name: name.to_owned(), input: Value::String(body.to_owned()) });
+        let name = body
+            .split("\"name\"")
+            .nth(1)?
+            .split('"')
+            .nth(1)
+            .and_then(call_name)?;
+        return Some(WrittenCall {
+            name: name.to_owned(),
+            input: Value::String(body.to_owned()),
+        });
     };
     let name = call_name(value.get("name")?.as_str()?)?.to_owned();
-    let input = value.get("arguments").or_else(|| value.get("parameters")).cloned().unwrap_or_default();
+    let input = value
+        .get("arguments")
+        .or_else(|| value.get("parameters"))
+        .cloned()
+        .unwrap_or_default();
     Some(WrittenCall { name, input })
 }
 
@@ -260,13 +307,22 @@ fn function(text: &str) -> Option<WrittenCall> {
     } else {
         parameters(body, "<parameter=")?
     };
-    Some(WrittenCall { name: call_name(name)?.to_owned(), input })
+    Some(WrittenCall {
+        name: call_name(name)?.to_owned(),
+        input,
+    })
 }
 
 fn invoke(text: &str) -> Option<WrittenCall> {
     let (name, body) = text.trim().strip_prefix("<invoke name=")?.split_once('>')?;
-    let input = parameters(body.trim_end().strip_suffix("</invoke>")?.trim(), "<parameter name=")?;
-    Some(WrittenCall { name: call_name(name)?.to_owned(), input })
+    let input = parameters(
+        body.trim_end().strip_suffix("</invoke>")?.trim(),
+        "<parameter name=",
+    )?;
+    Some(WrittenCall {
+        name: call_name(name)?.to_owned(),
+        input,
+    })
 }
 
 /// `<parameter=KEY>VALUE</parameter>`, one after the other.
@@ -276,7 +332,10 @@ fn parameters(mut body: &str, opener: &str) -> Option<Value> {
         let (key, rest) = body.strip_prefix(opener)?.split_once('>')?;
         // A last closing tag may be missing.
         let (value, rest) = rest.split_once("</parameter>").unwrap_or((rest, ""));
-        input.insert(call_name(key)?.to_owned(), Value::String(value.trim_matches('\n').to_owned()));
+        input.insert(
+            call_name(key)?.to_owned(),
+            Value::String(value.trim_matches('\n').to_owned()),
+        );
         body = rest.trim_start();
     }
     Some(Value::Object(input))

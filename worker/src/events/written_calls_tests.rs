@@ -27,27 +27,56 @@ fn stays(text: &str) {
 fn the_forms_that_models_write_are_taken_out() {
     let call = |text: &str, name: &str, input: Value| {
         let whole = format!("Let me look.\n{text}\nafter");
-        assert_eq!(taken(&whole), ("Let me look.\n\nafter".to_owned(), vec![(name.to_owned(), input)]), "{text}");
+        assert_eq!(
+            taken(&whole),
+            (
+                "Let me look.\n\nafter".to_owned(),
+                vec![(name.to_owned(), input)]
+            ),
+            "{text}"
+        );
     };
     let input = json!({"file_path": "/a b"});
-    call("<tool_call>\n{\"name\": \"read_file\", \"arguments\": {\"file_path\": \"/a b\"}}\n</tool_call>", "read_file", input.clone());
+    call(
+        "<tool_call>\n{\"name\": \"read_file\", \"arguments\": {\"file_path\": \"/a b\"}}\n</tool_call>",
+        "read_file",
+        input.clone(),
+    );
     call(
         "<tool_call>\n<function=read_file>\n<parameter=file_path>\n/a b\n</parameter>\n</function>\n</tool_call>",
         "read_file",
         input.clone(),
     );
-    call("<function=read_file><parameter=file_path>/a b</parameter></function>", "read_file", input.clone());
-    call("<function=read_file>{\"file_path\": \"/a b\"}</function>", "read_file", input.clone());
-    call("<invoke name=\"read_file\">\n<parameter name=\"file_path\">/a b</parameter>\n</invoke>", "read_file", input.clone());
+    call(
+        "<function=read_file><parameter=file_path>/a b</parameter></function>",
+        "read_file",
+        input.clone(),
+    );
+    call(
+        "<function=read_file>{\"file_path\": \"/a b\"}</function>",
+        "read_file",
+        input.clone(),
+    );
+    call(
+        "<invoke name=\"read_file\">\n<parameter name=\"file_path\">/a b</parameter>\n</invoke>",
+        "read_file",
+        input.clone(),
+    );
     call(
         "<function_calls>\n<invoke name=\"read_file\">\n<parameter name=\"file_path\">/a b</parameter>\n</invoke>\n</function_calls>",
         "read_file",
         input,
     );
-    call("<tool_call>{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}</tool_call>", "glob", {
-        json!("{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}")
-    });
-    call("<function=exit_plan_mode>\n</function>", "exit_plan_mode", json!({}));
+    call(
+        "<tool_call>{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}</tool_call>",
+        "glob",
+        { json!("{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}") },
+    );
+    call(
+        "<function=exit_plan_mode>\n</function>",
+        "exit_plan_mode",
+        json!({}),
+    );
 }
 
 #[test]
@@ -55,7 +84,8 @@ fn several_calls_are_taken_out_one_by_one() {
     let one = "<tool_call>{\"name\":\"a\",\"arguments\":{}}</tool_call>";
     let (out, calls) = taken(&format!("x{one}y{one}\n\n{one}z"));
     assert_eq!((out.as_str(), calls.len()), ("xy\n\nz", 3));
-    let invokes = "<function_calls><invoke name=\"a\"></invoke><invoke name=\"b\"></invoke></function_calls>";
+    let invokes =
+        "<function_calls><invoke name=\"a\"></invoke><invoke name=\"b\"></invoke></function_calls>";
     let (out, calls) = taken(invokes);
     assert_eq!((out.as_str(), calls.len()), ("", 2));
 }
@@ -77,7 +107,10 @@ fn text_about_calls_stays() {
 #[test]
 fn a_call_after_a_mention_is_still_found() {
     let (out, calls) = taken("Tag <tool_call> is used:\n<tool_call>{\"name\":\"a\"}</tool_call>");
-    assert_eq!((out.as_str(), calls.len()), ("Tag <tool_call> is used:\n", 1));
+    assert_eq!(
+        (out.as_str(), calls.len()),
+        ("Tag <tool_call> is used:\n", 1)
+    );
 }
 
 #[test]

@@ -17,14 +17,25 @@ pub(super) fn find() -> Result<PathBuf, String> {
     if tried.status.success() {
         Ok(path)
     } else {
-        Err(format!("bubblewrap does not work here ({})", String::from_utf8_lossy(&tried.stderr).trim()))
+        Err(format!(
+            "bubblewrap does not work here ({})",
+            String::from_utf8_lossy(&tried.stderr).trim()
+        ))
     }
 }
 
 /// Everything between `bwrap` and the program.
 pub(super) fn arguments(policy: &Policy) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
-    let flags = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"];
+    let flags = [
+        "--die-with-parent",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--cap-drop",
+        "ALL",
+    ];
     args.extend(flags.map(OsString::from));
     args.extend(["--proc", "/proc", "--dev", "/dev"].map(OsString::from));
     // The namespace has its own /proc and /dev.
@@ -37,7 +48,9 @@ pub(super) fn arguments(policy: &Policy) -> Vec<OsString> {
     for path in &policy.execute {
         bind(&mut args, "--ro-bind", path);
         // Most loaders lie in a folder that is there already.
-        if let Some(loader) = system::loader(path).filter(|l| !system::read().any(|s| l.starts_with(s))) {
+        if let Some(loader) =
+            system::loader(path).filter(|l| !system::read().any(|s| l.starts_with(s)))
+        {
             bind(&mut args, "--ro-bind", &loader);
         }
     }

@@ -11,10 +11,12 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, getppid, kill_current_process_group, pidfd_open, set_parent_process_death_signal,
-    setpgid, setrlimit,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getppid, kill_current_process_group, pidfd_open,
+    set_parent_process_death_signal, setpgid, setrlimit,
 };
-use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
+};
 
 use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock};
 
@@ -35,21 +37,37 @@ pub(super) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, String> {
     // The group is what will be killed: never one that this process shares.
     setpgid(None, None).map_err(|e| format!("cannot lead a process group: {e}"))?;
-    let order = args.next().and_then(|a| a.into_string().ok()).ok_or("no order given")?;
-    let order: Order = serde_json::from_str(&order).map_err(|e| format!("order not understood: {e}"))?;
+    let order = args
+        .next()
+        .and_then(|a| a.into_string().ok())
+        .ok_or("no order given")?;
+    let order: Order =
+        serde_json::from_str(&order).map_err(|e| format!("order not understood: {e}"))?;
     let program = PathBuf::from(args.next().ok_or("no program given")?);
     let mut child = start(order, program, args)?;
     watch(&mut child).map_err(|e| format!("cannot watch the child: {e}"))
 }
 
-fn start(order: Order, program: PathBuf, args: impl Iterator<Item = OsString>) -> Result<Child, String> {
-    let Order { backend, bubblewrap, policy } = order;
-    let stdin = File::open(&policy.stdin).map_err(|e| format!("cannot open {}: {e}", policy.stdin.display()))?;
+fn start(
+    order: Order,
+    program: PathBuf,
+    args: impl Iterator<Item = OsString>,
+) -> Result<Child, String> {
+    let Order {
+        backend,
+        bubblewrap,
+        policy,
+    } = order;
+    let stdin = File::open(&policy.stdin)
+        .map_err(|e| format!("cannot open {}: {e}", policy.stdin.display()))?;
     let mut command = match (backend, bubblewrap) {
         (Backend::Landlock, _) => Command::new(program),
         (Backend::Bubblewrap, Some(bwrap)) => {
             let mut command = Command::new(bwrap);
-            command.args(bubblewrap::arguments(&policy)).arg("--").arg(program);
+            command
+                .args(bubblewrap::arguments(&policy))
+                .arg("--")
+                .arg(program);
             command
         }
         (Backend::Bubblewrap, None) => return Err("no bubblewrap given".to_owned()),
@@ -76,11 +94,19 @@ fn start(order: Order, program: PathBuf, args: impl Iterator<Item = OsString>) -
     };
     // SAFETY: this process has one thread, so nothing can hold a lock across the fork.
     unsafe { command.pre_exec(confine) };
-    command.spawn().map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))
+    command
+        .spawn()
+        .map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))
 }
 
 fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
-    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )
 }
 
 /// A child of root needs none of root's powers; where they cannot be dropped there were none.
@@ -89,17 +115,31 @@ fn drop_capabilities() {
         let _ = remove_capability_from_bounding_set(capability);
     }
     let none = CapabilitySet::empty();
-    let _ = set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none });
+    let _ = set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    );
 }
 
 /// Waits for the child. The leash is this process's standard input: nothing is ever written to it, and its end means
 /// that the worker let go or died, so the whole group goes.
 fn watch(child: &mut Child) -> io::Result<ExitStatus> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(io::ErrorKind::InvalidData)?;
     let exited = pidfd_open(pid, PidfdFlags::empty())?;
     // A polite end is for the child to obey; this process has to see it through.
     let ignored = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+    for signal in [
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGHUP,
+    ] {
         signal_hook::flag::register(signal, Arc::clone(&ignored))?;
     }
     // The child's output ends with the child, not with this process.
@@ -107,7 +147,10 @@ fn watch(child: &mut Child) -> io::Result<ExitStatus> {
     rustix::stdio::dup2_stdout(&null)?;
     let leash = io::stdin();
     loop {
-        let mut fds = [PollFd::new(&leash, PollFlags::IN), PollFd::new(&exited, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(&leash, PollFlags::IN),
+            PollFd::new(&exited, PollFlags::IN),
+        ];
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, PathFdError, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope,
 };
 
 use super::{Policy, system};
@@ -19,8 +20,13 @@ const WANTED: ABI = ABI::V9;
 pub(super) fn check() -> Result<(), String> {
     match abi() {
         0 => Err("this kernel has no landlock".to_owned()),
-        found if found < NEEDED as i32 => Err(format!("this kernel's landlock is too old (ABI {found}, needed {})", NEEDED as i32)),
-        _ => ruleset(&Policy::default()).map(|_| ()).map_err(|e| format!("landlock refuses our rules ({e})")),
+        found if found < NEEDED as i32 => Err(format!(
+            "this kernel's landlock is too old (ABI {found}, needed {})",
+            NEEDED as i32
+        )),
+        _ => ruleset(&Policy::default())
+            .map(|_| ())
+            .map_err(|e| format!("landlock refuses our rules ({e})")),
     }
 }
 
@@ -49,7 +55,14 @@ pub(super) fn describe() -> String {
 fn abi() -> i32 {
     const VERSION: libc::c_uint = 1;
     // SAFETY: with a null attribute and this flag the call only returns a number.
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, VERSION) };
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0_usize,
+            VERSION,
+        )
+    };
     i32::try_from(version).unwrap_or(0).max(0)
 }
 
@@ -79,7 +92,10 @@ fn ruleset(policy: &Policy) -> Result<RulesetCreated, RulesetError> {
     Ok(rules)
 }
 
-fn add_files(mut rules: RulesetCreated, policy: &Policy) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+fn add_files(
+    mut rules: RulesetCreated,
+    policy: &Policy,
+) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::from_all(NEEDED) & !AccessFs::Execute;
     let device = read | AccessFs::WriteFile;
@@ -105,7 +121,11 @@ fn add_files(mut rules: RulesetCreated, policy: &Policy) -> Result<RulesetCreate
     Ok(rules)
 }
 
-fn add(rules: RulesetCreated, path: &Path, mut access: BitFlags<AccessFs>) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+fn add(
+    rules: RulesetCreated,
+    path: &Path,
+    mut access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
     let fd = PathFd::new(path).map_err(|e| match e {
         PathFdError::OpenCall { source, .. } => format!("cannot open {}: {source}", path.display()),
         other => other.to_string(),

@@ -102,7 +102,11 @@ impl Sandbox {
     fn new(backend: Backend, helper: Option<&Path>, bubblewrap: Option<PathBuf>) -> Self {
         // Through /proc a worker finds itself even when its file was replaced by an upgrade.
         let helper = helper.unwrap_or(Path::new("/proc/self/exe")).to_owned();
-        Self { backend, helper, bubblewrap }
+        Self {
+            backend,
+            helper,
+            bubblewrap,
+        }
     }
 
     /// One line for people: who enforces, and what it covers.
@@ -129,11 +133,25 @@ impl Sandbox {
         program: &Path,
         args: &[S],
     ) -> Result<Command, SandboxError> {
-        let order = Order { backend: self.backend, bubblewrap: self.bubblewrap.clone(), policy: policy.clone() };
-        let order = serde_json::to_string(&order).map_err(|e| SandboxError(format!("a path is not UTF-8: {e}")))?;
+        let order = Order {
+            backend: self.backend,
+            bubblewrap: self.bubblewrap.clone(),
+            policy: policy.clone(),
+        };
+        let order = serde_json::to_string(&order)
+            .map_err(|e| SandboxError(format!("a path is not UTF-8: {e}")))?;
         let mut command = Command::new(&self.helper);
-        command.arg(HELPER).arg(order).arg(program).args(args).env_clear();
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg(HELPER)
+            .arg(order)
+            .arg(program)
+            .args(args)
+            .env_clear();
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Ok(command)
     }
 

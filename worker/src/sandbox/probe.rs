@@ -62,7 +62,10 @@ impl Field {
             fs::create_dir_all(field(name))?;
             fs::write(field(name).join("file"), CANARY)?;
         }
-        let listeners = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
+        let listeners = [
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+        ];
         let made = Field {
             inside: field("inside"),
             readable: field("readable"),
@@ -107,24 +110,35 @@ pub(super) fn run(sandbox: &Sandbox, scratch: &Path) -> Result<Probe, SandboxErr
 }
 
 fn probe(sandbox: &Sandbox, root: &Path) -> Result<Probe, SandboxError> {
-    let broken = |what: &str, e: &dyn std::fmt::Display| SandboxError(format!("cannot {what}: {e}"));
+    let broken =
+        |what: &str, e: &dyn std::fmt::Display| SandboxError(format!("cannot {what}: {e}"));
     fs::create_dir_all(root).map_err(|e| broken("make the probe's folder", &e))?;
     let root = fs::canonicalize(root).map_err(|e| broken("find the probe's folder", &e))?;
-    let (mut field, _listeners) = Field::lay_out(&root).map_err(|e| broken("lay out the probe", &e))?;
+    let (mut field, _listeners) =
+        Field::lay_out(&root).map_err(|e| broken("lay out the probe", &e))?;
     field.limits_network = sandbox.limits_network();
     let program = fs::canonicalize(&sandbox.helper).map_err(|e| broken("find the helper", &e))?;
     let spec = serde_json::to_string(&field).map_err(|e| broken("describe the probe", &e))?;
     let mut command = sandbox.command(&field.policy(&program), &program, &[INNER, &spec])?;
     let (stdout, stderr) = collect(&mut command).map_err(|e| broken("run the probe", &e))?;
-    let mut checks: Vec<Check> = serde_json::from_slice(&stdout)
-        .map_err(|_| SandboxError(format!("the probe could not start confined: {}", String::from_utf8_lossy(&stderr).trim())))?;
-    let untouched = field.is_untouched().map_err(|e| broken("look at the probe's folder", &e))?;
+    let mut checks: Vec<Check> = serde_json::from_slice(&stdout).map_err(|_| {
+        SandboxError(format!(
+            "the probe could not start confined: {}",
+            String::from_utf8_lossy(&stderr).trim()
+        ))
+    })?;
+    let untouched = field
+        .is_untouched()
+        .map_err(|e| broken("look at the probe's folder", &e))?;
     checks.push(Check {
         what: "everything outside the job folder is as it was".to_owned(),
         ok: untouched,
         detail: if untouched { "unchanged" } else { "changed" }.to_owned(),
     });
-    Ok(Probe { sandbox: sandbox.describe(), checks })
+    Ok(Probe {
+        sandbox: sandbox.describe(),
+        checks,
+    })
 }
 
 /// Runs a command to its end, holding its leash.
@@ -158,48 +172,93 @@ pub(super) fn inner(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn try_everything(field: &Field) -> Vec<Check> {
-    let Field { inside, readable, outside, .. } = field;
+    let Field {
+        inside,
+        readable,
+        outside,
+        ..
+    } = field;
     let victim = outside.join("file");
     let fresh = outside.join("new");
     let mut checks = vec![
-        must_work("write in the job folder", fs::write(inside.join("new"), CANARY)),
+        must_work(
+            "write in the job folder",
+            fs::write(inside.join("new"), CANARY),
+        ),
         must_work("read what it was given", fs::read(readable.join("file"))),
         must_work("connect to the model's port", connect(field.open_port)),
         must_fail("create a file outside", File::create(&fresh)),
-        must_fail("write to a file outside", OpenOptions::new().append(true).open(&victim)),
+        must_fail(
+            "write to a file outside",
+            OpenOptions::new().append(true).open(&victim),
+        ),
         must_fail("empty a file outside", truncate(&victim)),
         must_fail("remove a file outside", fs::remove_file(&victim)),
         must_fail("make a folder outside", fs::create_dir(&fresh)),
-        must_fail("make a link outside", std::os::unix::fs::symlink("/", &fresh)),
+        must_fail(
+            "make a link outside",
+            std::os::unix::fs::symlink("/", &fresh),
+        ),
         must_fail("move a file out", fs::rename(inside.join("new"), &fresh)),
-        must_fail("link a file in", fs::hard_link(&victim, inside.join("stolen"))),
-        must_fail("write where it may only read", File::create(readable.join("new"))),
+        must_fail(
+            "link a file in",
+            fs::hard_link(&victim, inside.join("stolen")),
+        ),
+        must_fail(
+            "write where it may only read",
+            File::create(readable.join("new")),
+        ),
         must_fail("read a file outside", fs::read(&victim)),
         must_fail("list a folder outside", fs::read_dir(outside)),
-        must_fail("read the worker's environment", fs::read(format!("/proc/{}/environ", field.worker))),
+        must_fail(
+            "read the worker's environment",
+            fs::read(format!("/proc/{}/environ", field.worker)),
+        ),
         must_fail("run another program", Command::new("/usr/bin/env").output()),
     ];
     if field.limits_network {
-        checks.push(must_fail("connect to another port", connect(field.closed_port)));
+        checks.push(must_fail(
+            "connect to another port",
+            connect(field.closed_port),
+        ));
     }
     checks
 }
 
 fn truncate(path: &Path) -> io::Result<()> {
-    rustix::fs::open(path, rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::TRUNC, rustix::fs::Mode::empty())?;
+    rustix::fs::open(
+        path,
+        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::TRUNC,
+        rustix::fs::Mode::empty(),
+    )?;
     Ok(())
 }
 
 fn connect(port: u16) -> io::Result<TcpStream> {
-    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(2))
+    TcpStream::connect_timeout(
+        &SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        Duration::from_secs(2),
+    )
 }
 
 fn must_work<T>(what: &str, tried: io::Result<T>) -> Check {
-    let detail = tried.as_ref().map_or_else(ToString::to_string, |_| "allowed".to_owned());
-    Check { what: what.to_owned(), ok: tried.is_ok(), detail }
+    let detail = tried
+        .as_ref()
+        .map_or_else(ToString::to_string, |_| "allowed".to_owned());
+    Check {
+        what: what.to_owned(),
+        ok: tried.is_ok(),
+        detail,
+    }
 }
 
 fn must_fail<T>(what: &str, tried: io::Result<T>) -> Check {
-    let detail = tried.as_ref().map_or_else(ToString::to_string, |_| "was allowed".to_owned());
-    Check { what: what.to_owned(), ok: tried.is_err(), detail }
+    let detail = tried
+        .as_ref()
+        .map_or_else(ToString::to_string, |_| "was allowed".to_owned());
+    Check {
+        what: what.to_owned(),
+        ok: tried.is_err(),
+        detail,
+    }
 }

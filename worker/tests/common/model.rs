@@ -42,7 +42,10 @@ impl Model {
     pub fn start(answers: Vec<Answer>) -> Model {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let model = Model { port, seen: Arc::default() };
+        let model = Model {
+            port,
+            seen: Arc::default(),
+        };
         let serving = model.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -73,13 +76,20 @@ impl Model {
 
     /// The text parts of the user's messages of the first request.
     pub fn user_texts(&self) -> Vec<String> {
-        let body = self.bodies().into_iter().next().expect("the model was asked");
+        let body = self
+            .bodies()
+            .into_iter()
+            .next()
+            .expect("the model was asked");
         let messages = body["messages"].as_array().unwrap().clone();
         let users = messages.into_iter().filter(|m| m["role"] == "user");
         users
             .flat_map(|m| match &m["content"] {
                 Value::String(text) => vec![text.clone()],
-                Value::Array(parts) => parts.iter().filter_map(|p| Some(p["text"].as_str()?.to_owned())).collect(),
+                Value::Array(parts) => parts
+                    .iter()
+                    .filter_map(|p| Some(p["text"].as_str()?.to_owned()))
+                    .collect(),
                 _ => vec![],
             })
             .collect()
@@ -95,8 +105,12 @@ impl Model {
             }
             let line = line.trim_end();
             match line.split_once(':') {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().unwrap(),
-                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => key = value.trim().to_owned(),
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().unwrap()
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                    key = value.trim().to_owned()
+                }
                 _ if line.is_empty() => break,
                 _ => {}
             }
@@ -115,17 +129,27 @@ impl Model {
     fn answer(&self, mut stream: TcpStream, answer: &Answer) -> std::io::Result<()> {
         if let Answer::Status(status) = answer {
             let body = json!({ "error": { "message": format!("status {status}") } }).to_string();
-            return write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            return write!(
+                stream,
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
         }
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        )?;
         let (deltas, reason): (Vec<Value>, &str) = match answer {
             Answer::Calls(calls) => {
                 let calls: Vec<Value> = calls.iter().enumerate().map(|(i, (name, arguments))| json!({ "index": i, "id": format!("call-{i}"), "type": "function", "function": { "name": name, "arguments": arguments.to_string() } })).collect();
                 (vec![json!({ "tool_calls": calls })], "tool_calls")
             }
-            Answer::Text(text) | Answer::Cut(text) | Answer::Hang(text) | Answer::Held(text) => {
-                (pieces(text).map(|piece| json!({ "content": piece })).collect(), "stop")
-            }
+            Answer::Text(text) | Answer::Cut(text) | Answer::Hang(text) | Answer::Held(text) => (
+                pieces(text)
+                    .map(|piece| json!({ "content": piece }))
+                    .collect(),
+                "stop",
+            ),
             Answer::Status(_) => unreachable!(),
         };
         for delta in deltas {
@@ -142,7 +166,12 @@ impl Model {
             }
             Answer::Held(_) => {
                 let guard = self.seen.0.lock().unwrap();
-                drop(self.seen.1.wait_timeout_while(guard, Duration::from_secs(60), |seen| !seen.released).unwrap());
+                drop(
+                    self.seen
+                        .1
+                        .wait_timeout_while(guard, Duration::from_secs(60), |seen| !seen.released)
+                        .unwrap(),
+                );
             }
             _ => {}
         }
@@ -163,5 +192,9 @@ fn chunk(stream: &mut TcpStream, delta: Value, reason: Value) -> std::io::Result
 fn pieces(text: &str) -> impl Iterator<Item = String> {
     let chars: Vec<char> = text.chars().collect();
     let size = if chars.len() > 10_000 { 4096 } else { 3 };
-    chars.chunks(size).map(|c| c.iter().collect()).collect::<Vec<_>>().into_iter()
+    chars
+        .chunks(size)
+        .map(|c| c.iter().collect())
+        .collect::<Vec<_>>()
+        .into_iter()
 }
