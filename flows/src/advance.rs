@@ -12,12 +12,14 @@
 //! 4. Otherwise an agent step runs until it is settled from outside, and a code step runs at once.
 //!    A fan-out reads its list ([`crate::fields::elements`]) and completes, with one child per
 //!    element, `ID/1`, `ID/2` …, which run at once. No readable list: it fails. Its source was
-//!    skipped: it is skipped.
-//! 5. A failed step fails the run if a step with join `all` needs it, or if it is the render step.
-//!    A cancelled step cancels the run in the same cases ([`is_fatal`]); failed goes before
-//!    cancelled. A failed step that only `any` steps need, or nothing, does not fail the run.
+//!    skipped: it is skipped. All steps that are due move before rule 5 is looked at.
+//! 5. A failed step fails the run if a step with join `all` needs it, or if it is a synthesizer, a
+//!    validator or the render step: nothing unvalidated is presented as done. A cancelled step
+//!    cancels the run in the same cases ([`is_fatal`]); failed goes before cancelled. Another step
+//!    that only `any` steps need, or nothing, does not fail the run.
 //! 6. A run that has failed or was cancelled cancels all its steps that have not settled.
-//! 7. A run completes when its last step settles.
+//! 7. When the last step settles, the run completes; without a report, because its render step was
+//!    skipped, it fails.
 
 use std::collections::BTreeMap;
 
@@ -97,9 +99,14 @@ pub fn is_fatal(plan: &Plan, id: &str) -> bool {
     let id = parent_of_child(id).unwrap_or(id);
     let needed =
         |step: &PlanStep| step.join == Join::All && step.needs.iter().any(|need| need == id);
-    plan.steps
-        .iter()
-        .any(|step| needed(step) || step.id == id && step.role == Role::Render)
+    let vital = |step: &PlanStep| {
+        step.id == id
+            && matches!(
+                step.role,
+                Role::Synthesizer | Role::Validator | Role::Render
+            )
+    };
+    plan.steps.iter().any(|step| needed(step) || vital(step))
 }
 
 /// A run in memory. `code_output` says what a code step puts out; a fold and a report may put out
@@ -177,12 +184,22 @@ impl<'p> Run<'p> {
         while self.state == RunState::Running {
             if let Some(state) = self.fatal() {
                 self.end(state);
-            } else if !self.move_one() {
+            } else if !self.move_due() {
                 if self.rows.values().all(|(state, _)| state.is_settled()) {
-                    self.state = RunState::Completed;
+                    self.state = self.conclusion();
                 }
                 return;
             }
+        }
+    }
+
+    /// Rule 7.
+    fn conclusion(&self) -> RunState {
+        let mut renders = self.plan.steps.iter().filter(|it| it.role == Role::Render);
+        if renders.any(|it| self.step(&it.id) == Some(StepState::Skipped)) {
+            RunState::Failed
+        } else {
+            RunState::Completed
         }
     }
 
@@ -209,27 +226,32 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Moves the first pending step that can move; false when none can.
-    fn move_one(&mut self) -> bool {
+    /// Moves every pending step that can move now; false when none can.
+    fn move_due(&mut self) -> bool {
         let plan = self.plan;
-        for step in &plan.steps {
-            if self.step(&step.id) != Some(StepState::Pending) {
-                continue;
-            }
-            let needs: Vec<StepState> = step
-                .needs
-                .iter()
-                .flat_map(|need| self.with_children(need))
-                .collect();
-            match readiness(step.join, &needs) {
-                Readiness::Waits => continue,
+        let pending = |step: &&PlanStep| self.step(&step.id) == Some(StepState::Pending);
+        let due: Vec<(&PlanStep, Readiness)> = plan
+            .steps
+            .iter()
+            .filter(pending)
+            .map(|step| (step, readiness(step.join, &self.needs(step))))
+            .filter(|(_, readiness)| *readiness != Readiness::Waits)
+            .collect();
+        for (step, readiness) in &due {
+            match readiness {
+                Readiness::Waits => {}
                 Readiness::Starts => self.start(step),
                 Readiness::Fails => self.set(&step.id, StepState::Failed, String::new()),
                 Readiness::Cancels => self.set(&step.id, StepState::Cancelled, String::new()),
             }
-            return true;
         }
-        false
+        !due.is_empty()
+    }
+
+    /// The states of all that a step needs.
+    fn needs(&self, step: &PlanStep) -> Vec<StepState> {
+        let needs = step.needs.iter();
+        needs.flat_map(|need| self.with_children(need)).collect()
     }
 
     fn with_children(&self, id: &str) -> Vec<StepState> {

@@ -5,23 +5,13 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::random::{Seed, definition};
 use common::{expanded, launch, read_json};
 use conductor_flows::advance::{Run, RunState, StepState};
 use conductor_flows::name::parent_of_child;
 use conductor_flows::{Band, Join, Kind, Plan, waves};
 use proptest::prelude::*;
-use serde_json::{Value, json};
-
-/// What a generated step is made from; numbers are reduced to what is possible where they are used.
-#[derive(Debug, Clone)]
-struct Seed {
-    needs: u16,
-    any: bool,
-    band: u8,
-    kind: u8,
-    source: usize,
-    when: u8,
-}
+use serde_json::json;
 
 fn seed() -> impl Strategy<Value = Seed> {
     (
@@ -40,50 +30,6 @@ fn seed() -> impl Strategy<Value = Seed> {
             source,
             when,
         })
-}
-
-/// A valid definition: every step needs only earlier ones.
-fn definition(seeds: &[Seed], reversed: bool) -> Value {
-    let mut steps: Vec<Value> = Vec::new();
-    let mut before: Vec<Vec<usize>> = Vec::new();
-    let mut fans: Vec<bool> = Vec::new();
-    for (i, seed) in seeds.iter().enumerate() {
-        let needs: Vec<usize> = (0..i).filter(|n| seed.needs >> (n % 16) & 1 == 1).collect();
-        let mut ancestors = needs.clone();
-        ancestors.extend(needs.iter().flat_map(|need| before[*need].clone()));
-        ancestors.sort_unstable();
-        ancestors.dedup();
-        let readable: Vec<usize> = ancestors.iter().copied().filter(|a| !fans[*a]).collect();
-        let source = (!readable.is_empty()).then(|| readable[seed.source % readable.len()]);
-        let mut step = json!({
-            "id": format!("s{i}"),
-            "needs": needs.iter().map(|n| format!("s{n}")).collect::<Vec<_>>(),
-            "join": if seed.any { "any" } else { "all" },
-            "band": Band::ALL[usize::from(seed.band).min(2)].as_str(),
-        });
-        let joins = seed.kind == 0 && !needs.is_empty();
-        if joins {
-            step["code"] = json!("fold");
-        } else {
-            step["persona"] = json!("reader");
-            step["brief"] = json!("Read.");
-        }
-        let fan = seed.kind == 1 && !joins && source.is_some();
-        match (source, seed.when) {
-            (Some(source), _) if fan => step["foreach"] = json!(format!("s{source}.list")),
-            (Some(source), 0) => step["when"] = json!(format!("s{source}.flag")),
-            (_, 1) => step["when"] = json!("project"),
-            (_, 2) => step["when"] = json!("documents"),
-            _ => {}
-        }
-        fans.push(fan);
-        before.push(ancestors);
-        steps.push(step);
-    }
-    if reversed {
-        steps.reverse();
-    }
-    json!({"name": "x", "category": "review", "description": "A flow.", "steps": steps})
 }
 
 /// The outcome of a step depends on nothing but its id and the seed, so that orders can be compared.

@@ -1,6 +1,7 @@
 //! End-to-end tests: a real server, the real worker, the real child, and a model that plays scripts.
 //! One module a theme.
 
+mod advance_model;
 mod cancel;
 mod command_line;
 mod dump;

@@ -24,21 +24,25 @@ fn signs_that_mean_something_to_the_child_arrive_as_they_were_written() {
         let built: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         assert_eq!(built.len(), 3);
         let records = c.model.control().records();
+        let first_turns = records.iter().filter(|record| record.turn == 1);
+        let arrived: Vec<_> = first_turns.map(|record| record.conversation()).collect();
         for prompt in &built {
             assert!(prompt.contains(QUESTION));
-            let arrived = records
-                .iter()
-                .map(|record| record.conversation())
-                .any(|talk| {
-                    let snapshot = talk.snapshot().unwrap_or_default().to_owned();
-                    let expected = prompt.replace("\u{1}snapshot\u{1}", &snapshot);
-                    talk.prompt.trim() == expected.trim()
-                });
-            assert!(
-                arrived,
-                "no request holds this prompt:\n{prompt}\n---\n{}",
-                records[0].conversation().prompt
+            let heading = prompt.lines().next().unwrap();
+            let talk = arrived.iter().find(|talk| talk.prompt.starts_with(heading));
+            let talk = talk.unwrap_or_else(|| panic!("no request begins with {heading}"));
+            let snapshot = talk.snapshot().unwrap_or_default();
+            let expected = prompt.replace("\u{1}snapshot\u{1}", snapshot);
+            let differs = expected
+                .trim()
+                .lines()
+                .zip(talk.prompt.trim().lines())
+                .find(|(a, b)| a != b);
+            assert_eq!(
+                differs, None,
+                "first line that differs, as built and as it arrived"
             );
+            assert_eq!(talk.prompt.trim().len(), expected.trim().len());
         }
         for record in records {
             let talk = record.conversation();

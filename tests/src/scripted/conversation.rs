@@ -1,6 +1,14 @@
 //! A chat request as the scripted model understands it.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
+
+static CONTEXT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(/[^\s`"'<>]+?)/_context\b"#).expect("the pattern is a constant")
+});
 
 /// Why a request cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -95,13 +103,21 @@ impl Conversation {
         self.tools.iter().any(|name| name == tool)
     }
 
-    /// The snapshot's absolute path: a folder of the child that the prompt names.
+    /// The snapshot's absolute path: what the prompt says that `_context` stands in, else a folder of the
+    /// child that the prompt names.
     pub fn snapshot(&self) -> Option<&str> {
-        self.folders
-            .iter()
-            .map(String::as_str)
-            .filter(|folder| self.prompt.contains(folder))
-            .max_by_key(|folder| folder.len())
+        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+        for found in CONTEXT.captures_iter(&self.prompt) {
+            let path = found.get(1).map_or("", |path| path.as_str());
+            *named.entry(path).or_default() += 1;
+        }
+        let most = named.into_iter().max_by_key(|(_, times)| *times);
+        let listed = self.folders.iter().map(String::as_str);
+        most.map(|(path, _)| path).or_else(|| {
+            listed
+                .filter(|folder| self.prompt.contains(folder))
+                .max_by_key(|folder| folder.len())
+        })
     }
 }
 
@@ -180,6 +196,15 @@ mod tests {
         assert_eq!(talk.calls[1].result.as_deref(), Some("two"));
         assert_eq!(talk.calls[1].arguments, Value::Null);
         assert!(talk.offers("glob") && !talk.offers("edit"));
+    }
+
+    #[test]
+    fn the_snapshot_is_where_the_prompt_says_that_the_context_stands() {
+        let talk = Conversation {
+            prompt: "Is `/a/_context` so?\nstand in /s/7\nThe folder /s/7/_context holds; see `/s/7/_context/`".into(),
+            ..Conversation::default()
+        };
+        assert_eq!(talk.snapshot(), Some("/s/7"));
     }
 
     #[test]

@@ -1,12 +1,34 @@
 //! A private, read-only copy of what the user sees, made without running anything of the repository.
+//!
+//! The bytes are copied by the worker itself, never through a link; git only ever sees a private `GIT_DIR` with a
+//! configuration of ours and the copy as its work tree.
 
+mod beneath;
+mod context;
+mod copy;
+mod digest;
+mod disk;
+mod facts;
+mod git;
+mod history;
+mod jail;
+mod mirror;
+mod notes;
+mod refs;
 mod remove;
+mod repository;
+mod shared;
+mod take;
+mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use shared::Shared;
+
 pub use remove::remove_tree;
 
+/// Why there is no snapshot: a lower-case fragment with the path and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("snapshot: {0}")]
 pub struct SnapshotError(pub String);
@@ -18,6 +40,7 @@ pub struct Document {
     pub text: String,
 }
 
+/// How much of a tree is copied at most; what is over it is left out with a note.
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub max_file_bytes: u64,
@@ -27,14 +50,18 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_file_bytes: 16 << 20, max_total_bytes: 2 << 30, max_files: 200_000 }
+        Self {
+            max_file_bytes: 16 << 20,
+            max_total_bytes: 2 << 30,
+            max_files: 200_000,
+        }
     }
 }
 
 /// What to take.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Root of the project; None = documents only.
+    /// Root of the project, without symbolic links on the way; None = documents only.
     pub root: Option<PathBuf>,
     /// `input.base`, as the user wrote it.
     pub base: Option<String>,
@@ -52,31 +79,42 @@ pub struct Snapshot {
     pub tree_digest: String,
     /// What was left out and why, for the report.
     pub notes: Vec<String>,
+    /// Files and symbolic links copied, `_context` left out.
     pub files: u64,
+    /// Bytes copied, `_context` left out.
     pub bytes: u64,
 }
 
 /// The snapshots of this worker: one a run, shared by its tasks.
 pub struct Snapshots {
-    _dir: PathBuf,
+    shared: Arc<Shared>,
 }
 
 impl Snapshots {
-    /// `dir` is made with owner-only permissions. `git` is an absolute path.
-    pub fn new(dir: &Path, _git: &Path) -> Result<Self, SnapshotError> {
-        Ok(Self { _dir: dir.to_owned() })
+    /// `dir` is made with owner-only permissions. `git` is an absolute path. Fails when the folder cannot be made.
+    pub fn new(dir: &Path, git: &Path) -> Result<Self, SnapshotError> {
+        let shared = Arc::new(Shared::new(dir, git)?);
+        Ok(Self { shared })
     }
+
     /// The run's snapshot; the first caller takes it, others wait for the same one. A failed one is tried again
-    /// by the next caller.
-    pub async fn get(&self, _run_id: i64, _request: &Request) -> Result<Arc<Snapshot>, SnapshotError> {
-        unimplemented!()
+    /// by the next caller. Dropping the future does not end the taking: `remove` does.
+    pub async fn get(
+        &self,
+        run_id: i64,
+        request: &Request,
+    ) -> Result<Arc<Snapshot>, SnapshotError> {
+        Shared::get(&self.shared, run_id, request).await
     }
-    /// Removes the run's snapshot, if there is one.
-    pub async fn remove(&self, _run_id: i64) -> Result<(), SnapshotError> {
-        unimplemented!()
+
+    /// Removes the run's snapshot, if there is one, and ends a taking under way. Fails when files cannot be removed.
+    pub async fn remove(&self, run_id: i64) -> Result<(), SnapshotError> {
+        Shared::remove(&self.shared, run_id).await
     }
-    /// Removes what an earlier worker process left, but for the runs given. Returns how many.
-    pub async fn sweep(&self, _keep: &[i64]) -> Result<usize, SnapshotError> {
-        unimplemented!()
+
+    /// Removes what an earlier worker process left, but for the runs given (their snapshots are used again). Returns
+    /// how many snapshots and interrupted attempts were removed.
+    pub async fn sweep(&self, keep: &[i64]) -> Result<usize, SnapshotError> {
+        Shared::sweep(&self.shared, keep).await
     }
 }

@@ -1,0 +1,214 @@
+//! Finding what git does not track and does not ignore, without git: it would open whatever a repository calls
+//! `.gitignore`, a FIFO for instance, and wait for ever.
+
+use gix_ignore::Search;
+use gix_ignore::glob::pattern::Case;
+use rustix::fs::FileType;
+
+use super::SnapshotError;
+use super::beneath::Dir;
+use super::notes::Notes;
+use super::shared::Stop;
+
+/// Levels of folders; each holds one open file while it is walked.
+const MAX_DEPTH: usize = 128;
+/// Leaves room for the snapshot's own path in what the system takes for a path.
+pub(super) const MAX_PATH_BYTES: usize = 3000;
+/// Names seen, ignored ones included.
+const MAX_SEEN: usize = 2_000_000;
+const MAX_RULES_BYTES: u64 = 1 << 20;
+/// Folders of version control systems; their content is no part of what the user sees.
+const CONTROL: [&[u8]; 8] = [
+    b".git", b".hg", b".svn", b".bzr", b".jj", b".sl", b"_darcs", b".pijul",
+];
+
+/// What decides whether a path is ignored.
+pub(super) struct Rules {
+    search: Search,
+    /// Path of the root below the repository's top, with a slash at its end, or empty.
+    prefix: Vec<u8>,
+}
+
+impl Rules {
+    /// `prefix` is the root's path below the repository's top, without a slash at its end; empty for the top itself.
+    pub fn new(prefix: &[u8]) -> Self {
+        let mut prefix = prefix.to_vec();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
+        }
+        Self {
+            search: Search::default(),
+            prefix,
+        }
+    }
+
+    /// Adds the lines of an ignore file. `folder` is where it stands, relative to the repository's top, with a slash
+    /// at its end; None = the repository's own exclude file. Those added later win.
+    pub fn add(&mut self, content: &[u8], folder: Option<&[u8]>) {
+        let patterns = gix_ignore::parse(content, false)
+            .map(
+                |(pattern, line, kind)| gix_ignore::glob::search::pattern::Mapping {
+                    pattern,
+                    value: kind,
+                    sequence_number: line,
+                },
+            )
+            .collect();
+        self.search
+            .patterns
+            .push(gix_ignore::glob::search::pattern::List {
+                patterns,
+                source: None,
+                base: folder.filter(|f| !f.is_empty()).map(Into::into),
+            });
+    }
+
+    /// Reads the ignore files of the folders above the root, top first, and says whether they leave out the root.
+    pub fn add_above(&mut self, top: &Dir) -> bool {
+        let prefix = self.prefix.clone();
+        let mut ends = vec![0];
+        ends.extend(
+            (0..prefix.len())
+                .filter(|i| prefix[*i] == b'/')
+                .map(|i| i + 1),
+        );
+        for pair in ends.windows(2) {
+            let (folder, next) = (&prefix[..pair[0]], &prefix[..pair[1] - 1]);
+            let file = [folder, b".gitignore"].concat();
+            if let Ok(content) = top.read(&file, MAX_RULES_BYTES) {
+                self.add(&content, Some(folder));
+            }
+            if self.ignore_whole(next, true) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn ignore(&self, path: &[u8], is_dir: bool) -> bool {
+        self.ignore_whole(&[&self.prefix, path].concat(), is_dir)
+    }
+
+    fn ignore_whole(&self, path: &[u8], is_dir: bool) -> bool {
+        self.search
+            .pattern_matching_relative_path(path.into(), Some(is_dir), Case::Sensitive)
+            .is_some_and(|found| !found.pattern.is_negative())
+    }
+}
+
+/// Walks a tree; sorted paths of files and links relative to the root come out.
+pub(super) struct Walk<'a> {
+    pub rules: Rules,
+    /// Sorted; these are known already.
+    pub tracked: &'a [Vec<u8>],
+    /// Not entered, sorted.
+    pub submodules: &'a [Vec<u8>],
+    /// Whether the root is read as a repository: then ignore rules apply everywhere and repositories in it are left
+    /// out. Otherwise the rules apply below each folder that has a `.git`.
+    pub repository: bool,
+    pub notes: &'a mut Notes,
+    pub stop: &'a Stop,
+    pub seen: usize,
+    pub found: Vec<Vec<u8>>,
+}
+
+impl Walk<'_> {
+    /// Fails only when the run is over.
+    pub fn run(mut self, root: &Dir) -> Result<Vec<Vec<u8>>, SnapshotError> {
+        let repository = self.repository;
+        self.folder(root, &[], 0, repository)?;
+        if self.seen >= MAX_SEEN {
+            self.notes.say(format!(
+                "the tree has more than {MAX_SEEN} names: the search for untracked files ended there"
+            ));
+        }
+        Ok(self.found)
+    }
+
+    fn folder(
+        &mut self,
+        dir: &Dir,
+        path: &[u8],
+        depth: usize,
+        rules_apply: bool,
+    ) -> Result<(), SnapshotError> {
+        self.stop.check()?;
+        let entries = match dir.entries(MAX_SEEN - self.seen) {
+            Ok((entries, _)) => entries,
+            Err(_) => {
+                self.notes.leave("unreadable", path);
+                return Ok(());
+            }
+        };
+        self.seen += entries.len();
+        let has_git = entries.iter().any(|(name, _)| is_git(name));
+        if self.repository && depth > 0 && has_git && !self.has_tracked(path) {
+            let folder = &path[..path.len() - 1];
+            self.notes.leave("repositories inside this one", folder);
+            return Ok(());
+        }
+        let rules_apply = rules_apply || has_git;
+        let had = self.rules.search.patterns.len();
+        if rules_apply && let Ok(content) = dir.read(b".gitignore", MAX_RULES_BYTES) {
+            let base = [&self.rules.prefix, path].concat();
+            self.rules.add(&content, Some(&base));
+        }
+        for (name, kind) in entries {
+            self.entry(dir, path, (&name, kind), depth, rules_apply)?;
+        }
+        self.rules.search.patterns.truncate(had);
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        dir: &Dir,
+        folder: &[u8],
+        (name, kind): (&[u8], FileType),
+        depth: usize,
+        rules_apply: bool,
+    ) -> Result<(), SnapshotError> {
+        let is_dir = kind == FileType::Directory;
+        if is_git(name) || (!self.repository && is_dir && CONTROL.contains(&name)) {
+            return Ok(());
+        }
+        let mut path = [folder, name].concat();
+        let known = if is_dir {
+            self.submodules
+        } else {
+            self.tracked
+        };
+        if known.binary_search(&path).is_ok() || (rules_apply && self.rules.ignore(&path, is_dir)) {
+            return Ok(());
+        }
+        match kind {
+            FileType::Directory if depth + 1 >= MAX_DEPTH => {
+                let why = format!("folders more than {MAX_DEPTH} levels deep");
+                self.notes.leave(&why, &path);
+            }
+            FileType::Directory => match dir.dir(name) {
+                Ok(below) => {
+                    path.push(b'/');
+                    self.folder(&below, &path, depth + 1, rules_apply)?;
+                }
+                Err(_) => self.notes.leave("unreadable", &path),
+            },
+            _ => self.found.push(path),
+        }
+        Ok(())
+    }
+
+    fn has_tracked(&self, folder: &[u8]) -> bool {
+        let next = self
+            .tracked
+            .partition_point(|path| path.as_slice() < folder);
+        self.tracked
+            .get(next)
+            .is_some_and(|path| path.starts_with(folder))
+    }
+}
+
+/// `.git` in any spelling that some file system takes for it.
+pub(super) fn is_git(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b".git")
+}
