@@ -22,3 +22,13 @@ alive() {
   local file=$STATE/$1.pid pid
   [ -s "$file" ] && pid=$(cat "$file") && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "$2"
 }
+
+# Ends what a pid file names, if it still is what it was started as. Usage: end NAME WORD
+end() {
+  alive "$1" "$2" || { rm -f "$STATE/$1.pid"; return 0; }
+  local pid; pid=$(cat "$STATE/$1.pid")
+  kill -TERM "$pid" 2>/dev/null || true
+  for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  kill -KILL "$pid" 2>/dev/null || true
+  rm -f "$STATE/$1.pid"
+}

@@ -58,11 +58,10 @@ if [ -n "${OPENAI_BASE_URL:-}" ]; then
   say "using your model $model at $OPENAI_BASE_URL"
 else
   model=scripted-model
-  if ! alive model scripted-model; then
-    "$ROOT/target/debug/scripted-model" --port 0 --chunk-delay-ms 10 >"$STATE/log/model.log" 2>&1 &
-    echo $! >"$STATE/model.pid"
-    for _ in $(seq 100); do grep -q 'listens on' "$STATE/log/model.log" && break; sleep 0.1; done
-  fi
+  end model scripted-model
+  "$ROOT/target/debug/scripted-model" --port 0 --chunk-delay-ms 10 >"$STATE/log/model.log" 2>&1 &
+  echo $! >"$STATE/model.pid"
+  for _ in $(seq 100); do grep -q 'listens on' "$STATE/log/model.log" && break; sleep 0.1; done
   OPENAI_BASE_URL=$(grep -oE 'http://127[^ ]+' "$STATE/log/model.log" | head -n 1) ||
     fail "the scripted model did not start" "see $STATE/log/model.log"
   export OPENAI_BASE_URL OPENAI_API_KEY=none
@@ -79,8 +78,7 @@ conductor=$ROOT/target/debug/conductor
 export CONDUCTOR_NODE=$NODE CONDUCTOR_QWEN=$QWEN
 url() { printf 'host=%s port=%s dbname=%s user=%s' "$SOCKETS" "$PORT" "$DATABASE" "$1"; }
 # A worker that runs from before keeps the model that it was started with, so it is started anew.
-alive worker conductor && kill -TERM "$(cat "$STATE/worker.pid")" 2>/dev/null &&
-  for _ in $(seq 100); do alive worker conductor || break; sleep 0.1; done
+end worker conductor
 CONDUCTOR_DATABASE_URL=$(url conductor_worker) "$conductor" worker --allow-root "$ROOT" --state-dir "$STATE/worker" \
   >"$STATE/log/worker.log" 2>&1 &
 echo $! >"$STATE/worker.pid"

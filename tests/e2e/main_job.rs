@@ -60,7 +60,10 @@ fn an_analysis_of_a_project_cites_lines_that_exist() {
             let cited = citations(&c.output(run, step).await);
             assert!(!cited.is_empty(), "{step} cites nothing");
             for citation in &cited {
-                assert!(citation_holds(shop.root(), citation), "{step} cites {citation:?}");
+                assert!(
+                    citation_holds(shop.root(), citation),
+                    "{step} cites {citation:?}"
+                );
             }
         }
         let synthesis = c.output(run, "synthesis").await;
@@ -69,19 +72,30 @@ fn an_analysis_of_a_project_cites_lines_that_exist() {
         let row = c
             .sql
             .query_one(
-                "select citations_total, citations_broken, commit, tree_digest is not null, total_tokens
-                 from flow_runs where id = $1",
+                "select s.total, s.broken, r.commit, r.tree_digest is not null, r.total_tokens
+                 from flow_runs r, lateral (
+                    select sum(citations_total) as total, sum(citations_broken) as broken
+                    from flow_steps where run_id = r.id) s
+                 where r.id = $1",
                 &[&run],
             )
             .await
             .unwrap();
-        assert!(row.get::<_, i32>(0) > 3);
-        assert_eq!(row.get::<_, i32>(1), 0, "a citation is broken: {}", c.report(run).await);
+        assert!(row.get::<_, i64>(0) > 3);
+        assert_eq!(
+            row.get::<_, i64>(1),
+            0,
+            "a citation is broken: {}",
+            c.report(run).await
+        );
         assert_eq!(row.get::<_, Option<String>>(2), Some(shop.head()));
         assert!(row.get::<_, bool>(3));
         assert!(row.get::<_, i64>(4) > 0);
         let folder = c.folder().to_string_lossy().into_owned();
-        assert!(!c.report(run).await.contains(&folder), "a path of this machine is in the report");
+        assert!(
+            !c.report(run).await.contains(&folder),
+            "a path of this machine is in the report"
+        );
         let changes = before.changes(&Tree::read(shop.root()).unwrap());
         assert_eq!(changes, [""; 0], "the repository was touched");
         let soon = std::time::Duration::from_secs(15);
@@ -116,10 +130,10 @@ fn a_citation_of_a_line_that_does_not_exist_is_marked_as_broken() {
             .launch(Launch::new("research", "How does a lease work?").on("shop"))
             .await;
         c.completed(run, LONG).await;
-        let broken: i32 = c
+        let broken: i64 = c
             .sql
             .query_one(
-                "select citations_broken from flow_runs where id = $1",
+                "select sum(citations_broken) from flow_steps where run_id = $1",
                 &[&run],
             )
             .await

@@ -5,9 +5,9 @@ mod common;
 use std::time::Duration;
 
 use common::model::{Answer, Model};
-use common::{Bench, model};
+use common::{Bench, LIMIT, model};
 use conductor_worker::child::trial;
-use conductor_worker::events::Event;
+use conductor_worker::events::{Event, Outcome};
 use serde_json::json;
 
 fn text(text: &str) -> Answer {
@@ -112,6 +112,33 @@ async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
     // The reminder of plan mode, a date and two lines stand before the prompt, nothing of size besides.
     let before: usize = served.user_texts().iter().map(String::len).sum();
     assert!(before < 6000, "{before} bytes: {:#?}", served.user_texts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_reply_arrives_whole_though_it_is_read_slowly() {
+    let bench = Bench::new();
+    let reply: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
+    let served = Model::start(vec![text(&reply)]);
+    let model = model(&served.base_url());
+    let job = bench.job("write", &model);
+    let mut child = job.start().unwrap();
+    let mut parser = bench.parser();
+    let reading = async {
+        while let Some(bytes) = child.read().await.unwrap() {
+            parser.push(bytes);
+            // The server that the worker passes everything on to may be slower than the child.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, reading).await.unwrap();
+    let exit = child.wait().await;
+    match parser.finish(&exit).1 {
+        Outcome::Success { output, .. } => assert!(output.trim_end() == reply.trim_end()),
+        Outcome::Failure { message, .. } => {
+            panic!("{}", message.chars().take(300).collect::<String>())
+        }
+    }
+    job.remove().unwrap();
 }
 
 /// The processes of a group, by /proc.

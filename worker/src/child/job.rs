@@ -21,6 +21,10 @@ const MAX_ARGUMENT_BYTES: usize = 128 * 1024;
 /// qwen cuts standard input there.
 const MAX_STDIN_BYTES: usize = 8 * 1024 * 1024;
 
+/// Run by node before anything else. qwen exits as soon as it has written its last line, and node throws away what a
+/// full pipe has not taken by then, unless writing to it blocks.
+const WHOLE_OUTPUT: &str = "process.stdout._handle?.setBlocking?.(true);\n";
+
 /// Where the model is and what opens it. `Debug` does not show the key.
 #[derive(Clone)]
 pub struct Model {
@@ -195,7 +199,9 @@ impl Job {
             cwd,
             stdin,
         };
-        let args = command_line(spec, qwen, &snapshot_text)?;
+        let mut args = command_line(spec, qwen, &snapshot_text)?;
+        let whole_output = folder.write("whole-output.cjs", WHOLE_OUTPUT)?;
+        args.insert(0, format!("--require={}", text(&whole_output)?));
         Ok(Job {
             dir,
             sandbox: sandbox.clone(),
