@@ -1,6 +1,7 @@
 -- Takes back the tasks of running runs whose lease has run out, or all that a worker holds whose process is gone.
--- They are dispatched again, unless too many workers have died with one: then it fails. Returns how many it took.
-create function conductor._rescue(p_worker bigint default null) returns integer
+-- A worker that asks for others (p_spare) may be about to renew its own: they are spared for one more lease.
+-- What is taken is dispatched again, unless too many workers have died with one: then it fails. Returns how many it took.
+create function conductor._rescue(p_worker bigint default null, p_spare bigint default null) returns integer
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
@@ -8,15 +9,20 @@ declare
     v_run   bigint;
     v_count integer := 0;
     v_taken integer;
+    v_lease interval := (select s.lease from conductor.settings s);
+    v_lost  bigint[];
 begin
     -- After a restart every worker first gets the time of a lease to find its way back.
-    if p_worker is null and pg_postmaster_start_time() > clock_timestamp() - (select s.lease from conductor.settings s) then
+    if p_worker is null and pg_postmaster_start_time() > clock_timestamp() - v_lease then
         return 0;
     end if;
+    select array_agg(t.id) into v_lost from conductor.tasks t
+    where t.state = 'running'
+      and case when p_worker is null
+               then t.lease_expires_at < clock_timestamp() - case when t.worker_id = p_spare then v_lease else interval '0' end
+               else t.worker_id = p_worker end;
     for v_run in
-        select t.run_id from conductor.tasks t
-        where t.state = 'running'
-          and case when p_worker is null then t.lease_expires_at < clock_timestamp() else t.worker_id = p_worker end
+        select t.run_id from conductor.tasks t where t.id = any (v_lost)
         group by t.run_id order by t.run_id
     loop
         perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
@@ -34,8 +40,9 @@ begin
         from conductor.flow_runs r
         where r.id = v_run and t.id in (
             select u.id from conductor.tasks u
-            where u.run_id = v_run and u.state = 'running'
-              and case when p_worker is null then u.lease_expires_at < clock_timestamp() else u.worker_id = p_worker end
+            where u.run_id = v_run and u.state = 'running' and u.id = any (v_lost)
+              -- It may have been renewed or given away meanwhile.
+              and (p_worker is not null or u.lease_expires_at < clock_timestamp())
             order by u.id for update skip locked);
         get diagnostics v_taken = row_count;
         v_count := v_count + v_taken;

@@ -31,7 +31,7 @@ begin
     end if;
     -- An idle system is only read: nothing is locked, and no transaction id is taken.
     if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()) then
-        perform conductor._rescue();
+        perform conductor._rescue(p_spare => v_worker.id);
     end if;
     if not exists (select from conductor.tasks t where t.state = 'pending') then
         return;

@@ -10,8 +10,16 @@ declare
 begin
     perform conductor._require_home();
     update conductor.workers w set seen_at = clock_timestamp() where w.id = task_heartbeat.worker;
-    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()
-               and t.lease <> all (coalesce(task_heartbeat.leases, '{}'))) then
+    -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
+    update conductor.tasks t
+    set lease_expires_at = clock_timestamp() + s.lease
+    from conductor.settings s
+    where t.id in (
+        select u.id from conductor.tasks u
+        where u.worker_id = task_heartbeat.worker and u.state = 'running' and u.lease = any (task_heartbeat.leases)
+        order by u.id for update skip locked);
+    -- Only passing over what is locked from here on: tasks are held already.
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()) then
         perform conductor._rescue();
     end if;
     -- Tasks that outlived their run because somebody had them locked when it ended.
@@ -25,14 +33,6 @@ begin
             perform conductor._end_tasks(v_run);
         end if;
     end loop;
-    -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
-    update conductor.tasks t
-    set lease_expires_at = clock_timestamp() + s.lease
-    from conductor.settings s
-    where t.id in (
-        select u.id from conductor.tasks u
-        where u.worker_id = task_heartbeat.worker and u.state = 'running' and u.lease = any (task_heartbeat.leases)
-        order by u.id for update skip locked);
     return query
     select l.lease, case when t.state = 'cancelled' or r.status = 'cancelled' then 'cancel' else 'lost' end
     from unnest(task_heartbeat.leases) l (lease)

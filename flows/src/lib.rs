@@ -16,12 +16,14 @@
 //! | [`prompt`], [`resolve`](mod@resolve) | prompt templates, and outputs put into them |
 //! | [`fold`](mod@fold), [`qualify`](mod@qualify) | joined outputs, finding ids made unique |
 //! | [`fields`] | fields of outputs that `when` and `foreach` read |
+//! | [`citation`] | citations of lines in what models write |
 //! | [`report`] | the report as Markdown and JSON |
 //! | [`frame`] | what a run tells its listeners |
 //! | [`text`] | control characters, cuts, fences |
 
 pub mod advance;
 pub mod catalog;
+pub mod citation;
 pub mod definition;
 pub mod error;
 pub mod expand;

@@ -85,6 +85,8 @@ fn a_hostile_repository_is_left_byte_identical_and_nothing_of_it_runs() {
                 "a file outside was read"
             );
         }
+        shop.git(&["checkout", "--quiet", "-b", "other"]);
+        assert!(canary.exists(), "the traps do work: a checkout springs one");
     });
 }
 
@@ -167,5 +169,7 @@ fn a_snapshot_shows_uncommitted_changes_and_runs_nothing_of_the_git_configuratio
             diff.contains("+pub const LEASE_SECONDS: u64 = 90;"),
             "{diff}"
         );
+        shop.git(&["status"]);
+        assert!(canary.exists(), "the traps do work: git status springs one");
     });
 }

@@ -65,6 +65,7 @@ fn a_huge_broken_output_keeps_every_valid_character_in_order() {
                 "a cut is not said"
             );
         }
+        println!("peak memory of the worker in bytes, at 5 and at 20 MB: {peaks:?}");
         let most = 300 * MEGABYTE as u64;
         assert!(
             peaks[1] < most,
@@ -90,10 +91,7 @@ fn an_output_above_the_limit_fails_the_step_and_says_so() {
             let (status, _) = c.ended(run, LONG).await;
             assert_eq!(status, "failed");
             let error = c.step(run, "sources").await.error.unwrap_or_default();
-            assert!(
-                error.contains("max_output_bytes") || error.contains("too large"),
-                "{error}"
-            );
+            assert!(error.contains("1000000"), "{error}");
             assert!(c.report(run).await.contains("failed"));
         });
 }

@@ -72,25 +72,14 @@ fn an_analysis_of_a_project_cites_lines_that_exist() {
         let row = c
             .sql
             .query_one(
-                "select s.total, s.broken, r.commit, r.tree_digest is not null, r.total_tokens
-                 from flow_runs r, lateral (
-                    select sum(citations_total) as total, sum(citations_broken) as broken
-                    from flow_steps where run_id = r.id) s
-                 where r.id = $1",
+                "select commit, tree_digest is not null, total_tokens from flow_runs where id = $1",
                 &[&run],
             )
             .await
             .unwrap();
-        assert!(row.get::<_, i64>(0) > 3);
-        assert_eq!(
-            row.get::<_, i64>(1),
-            0,
-            "a citation is broken: {}",
-            c.report(run).await
-        );
-        assert_eq!(row.get::<_, Option<String>>(2), Some(shop.head()));
-        assert!(row.get::<_, bool>(3));
-        assert!(row.get::<_, i64>(4) > 0);
+        assert_eq!(row.get::<_, Option<String>>(0), Some(shop.head()));
+        assert!(row.get::<_, bool>(1));
+        assert!(row.get::<_, i64>(2) > 0);
         let folder = c.folder().to_string_lossy().into_owned();
         assert!(
             !c.report(run).await.contains(&folder),
@@ -116,42 +105,6 @@ fn files_below(folder: &std::path::Path) -> usize {
             _ => 1,
         })
         .sum()
-}
-
-#[test]
-fn a_citation_of_a_line_that_does_not_exist_is_marked_as_broken() {
-    let lie = Reply::text(
-        "## Answer\nIt is so.\n\n## Findings\n### D1. A lie\n- Evidence (codebase): `src/lease.rs:999` \"nothing\"\n",
-    );
-    let script = Script::of([Rule::persona("codebase-explorer", [lie])]);
-    Setup::new().script(script).run(async |c| {
-        c.shop("shop").await;
-        let run = c
-            .launch(Launch::new("research", "How does a lease work?").on("shop"))
-            .await;
-        c.completed(run, LONG).await;
-        let broken: i64 = c
-            .sql
-            .query_one(
-                "select sum(citations_broken) from flow_steps where run_id = $1",
-                &[&run],
-            )
-            .await
-            .unwrap()
-            .get(0);
-        assert_eq!(broken, 1);
-        let validator = "adversarial-validator";
-        let records = c.model.control().records();
-        let asked = records
-            .iter()
-            .find(|r| r.persona.as_deref() == Some(validator))
-            .unwrap();
-        let prompt = asked.conversation().prompt;
-        assert!(
-            prompt.contains("src/lease.rs:999") && prompt.contains("broken"),
-            "{prompt}"
-        );
-    });
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_stream_that_stalls_is_ended_by_the_stall_clock_and_tried_again() {
     let stalled = Reply::parts([Part::text("STALLED "), Part::stall("for ever")]);
     let script = Script::of([analyst(stalled).times(1)]);
     Setup::new()
-        .settings("stall_timeout = '2 seconds', retry_backoff = '100 milliseconds'")
+        .settings("stall_timeout = '4 seconds', retry_backoff = '100 milliseconds'")
         .script(script)
         .run(async |c| {
             let run = c.launch(Launch::new("research", "Is it so?")).await;
@@ -75,10 +75,10 @@ fn a_stream_that_stalls_is_ended_by_the_stall_clock_and_tried_again() {
 
 #[test]
 fn a_model_that_takes_its_time_before_the_first_word_is_not_stalled() {
-    let slow = Reply::parts([Part::DelayMs(4_000), Part::Default]);
+    let slow = Reply::parts([Part::DelayMs(7_000), Part::Default]);
     let script = Script::of([analyst(slow).times(1)]);
     Setup::new()
-        .settings("stall_timeout = '2 seconds'")
+        .settings("stall_timeout = '4 seconds'")
         .script(script)
         .run(async |c| {
             let run = c.launch(Launch::new("research", "Is it so?")).await;
@@ -91,7 +91,7 @@ fn a_model_that_takes_its_time_before_the_first_word_is_not_stalled() {
 fn a_model_that_never_says_its_first_word_is_given_up_after_its_own_limit() {
     let script = Script::of([analyst(Reply::held("for ever")).times(1)]);
     Setup::new()
-        .settings("first_event_timeout = '3 seconds', retry_backoff = '100 milliseconds'")
+        .settings("first_event_timeout = '15 seconds', retry_backoff = '100 milliseconds'")
         .script(script)
         .run(async |c| {
             let run = c.launch(Launch::new("research", "Is it so?")).await;

@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod checks;
 pub mod child;
+pub mod citations;
 pub mod cli;
 pub mod config;
 pub mod credentials;

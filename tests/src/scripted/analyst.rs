@@ -126,26 +126,28 @@ fn call(name: &str, arguments: serde_json::Value) -> ToolCall {
     }
 }
 
-/// Reads of the lines that the quoted items cite: one window each for the first few.
+/// Reads of the lines that the quoted items cite: one window each for the first few. Windows begin at
+/// round lines, so that neighbours share one: a child halts a model that asks for the same twice.
 fn cited_windows(situation: &Situation, snapshot: &str) -> Vec<ToolCall> {
     let most = if situation.fast { 3 } else { 6 };
-    let mut places: Vec<&(String, usize)> = Vec::new();
-    for place in situation
+    let mut windows: Vec<(&str, usize)> = Vec::new();
+    for (path, line) in situation
         .items
         .iter()
         .filter_map(|item| item.places.first())
     {
-        if !places.contains(&place) && !place.0.split('/').any(|part| part == "..") {
-            places.push(place);
+        let begin = line.saturating_sub(AROUND) / AROUND * AROUND;
+        let outside = path.split('/').any(|part| part == "..");
+        if !outside && !windows.contains(&(path.as_str(), begin)) {
+            windows.push((path, begin));
         }
     }
-    places
+    windows.truncate(most);
+    windows
         .into_iter()
-        .take(most)
-        .map(|(path, line)| {
-            let offset = line.saturating_sub(AROUND);
+        .map(|(path, begin)| {
             let path = format!("{snapshot}/{path}");
-            let window = json!({"file_path": path, "offset": offset, "limit": 2 * AROUND});
+            let window = json!({"file_path": path, "offset": begin, "limit": 3 * AROUND});
             call("read_file", window)
         })
         .collect()
@@ -331,7 +333,10 @@ mod tests {
 
     #[test]
     fn opens_the_cited_lines_first_when_items_are_quoted() {
-        let prompt = format!("{PROMPT}\n### structure/S1. Two\n- Evidence: `src/a.rs:100` \"x\"\n");
+        let item =
+            |id: &str, line: u32| format!("### structure/{id}. It\n- `src/a.rs:{line}` \"x\"\n");
+        // Neighbours share a window.
+        let prompt = format!("{PROMPT}\n{}{}", item("S1", 100), item("S2", 103));
         let reads = calls(&reply(&talk(
             "You are an adversarial validator",
             &prompt,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::settings::{DENIED, Settings};
-use super::{Child, ChildError, PROMPT_COMMAND, Qwen, Toolbox, io_error, prompt, settings};
+use super::{Child, ChildError, Model, PROMPT_COMMAND, Qwen, Toolbox, io_error, prompt, settings};
 use crate::sandbox::{Policy, Sandbox};
 
 /// Stands for the snapshot's path in prompts and personas.
@@ -18,61 +18,11 @@ pub const SNAPSHOT_TOKEN: &str = "\u{1}snapshot\u{1}";
 /// The kernel's limit on one argument, its closing NUL included.
 const MAX_ARGUMENT_BYTES: usize = 128 * 1024;
 
+/// With `=`, a persona that begins with a dash is still no flag.
+const PERSONA_FLAG: &str = "--system-prompt=";
+
 /// qwen cuts standard input there.
 const MAX_STDIN_BYTES: usize = 8 * 1024 * 1024;
-
-/// Run by node before anything else. qwen exits as soon as it has written its last line, and node throws away what a
-/// full pipe has not taken by then, unless writing to it blocks.
-const WHOLE_OUTPUT: &str = "process.stdout._handle?.setBlocking?.(true);\n";
-
-/// Where the model is and what opens it. `Debug` does not show the key.
-#[derive(Clone)]
-pub struct Model {
-    pub base_url: String,
-    pub api_key: String,
-    pub name: String,
-}
-
-impl std::fmt::Debug for Model {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model")
-            .field("base_url", &self.base_url)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Model {
-    /// The TCP port that the address names or implies.
-    ///
-    /// # Errors
-    /// When it is no http(s) address.
-    pub fn port(&self) -> Result<u16, ChildError> {
-        let wrong = || {
-            ChildError::Refused(format!(
-                "the model's address is not an http address: {}",
-                self.base_url
-            ))
-        };
-        let (scheme, rest) = self.base_url.split_once("://").ok_or_else(wrong)?;
-        let implied = match scheme.to_ascii_lowercase().as_str() {
-            "http" => 80,
-            "https" => 443,
-            _ => return Err(wrong()),
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        // An IPv6 address has colons of its own, in brackets.
-        let after_host = host.rsplit_once(']').map_or(host, |(_, after)| after);
-        match after_host.rsplit_once(':') {
-            Some((_, port)) if !port.is_empty() => port.parse().map_err(|_| wrong()),
-            _ if host.is_empty() => Err(wrong()),
-            _ => Ok(implied),
-        }
-    }
-}
 
 /// Everything about one attempt.
 #[derive(Debug)]
@@ -199,9 +149,7 @@ impl Job {
             cwd,
             stdin,
         };
-        let mut args = command_line(spec, qwen, &snapshot_text)?;
-        let whole_output = folder.write("whole-output.cjs", WHOLE_OUTPUT)?;
-        args.insert(0, format!("--require={}", text(&whole_output)?));
+        let args = command_line(spec, qwen, &snapshot_text)?;
         Ok(Job {
             dir,
             sandbox: sandbox.clone(),
@@ -230,7 +178,7 @@ impl Job {
     /// # Errors
     /// When something in it cannot be removed.
     pub fn remove(self) -> io::Result<()> {
-        super::remove_tree(&self.dir)
+        crate::snapshot::remove_tree(&self.dir)
     }
 }
 
@@ -243,11 +191,11 @@ fn command_line(
     if persona.trim().is_empty() {
         return Err(ChildError::Refused("the persona is blank".to_owned()));
     }
-    if persona.len() >= MAX_ARGUMENT_BYTES {
+    let room = MAX_ARGUMENT_BYTES - 1 - PERSONA_FLAG.len();
+    if persona.len() > room {
         return Err(ChildError::Refused(format!(
-            "the persona takes {} bytes and a child takes {} at most",
+            "the persona takes {} bytes and a child takes {room} at most",
             persona.len(),
-            MAX_ARGUMENT_BYTES - 1
         )));
     }
     if persona.contains('\0') {
@@ -260,6 +208,7 @@ fn command_line(
     }
     let wall_time = spec.max_wall_time.as_secs().max(1);
     let args = [
+        format!("--require={}", text(&spec.toolbox.preload())?),
         text(&qwen.cli())?,
         "--approval-mode=plan".to_owned(),
         "--auth-type=openai".to_owned(),
@@ -270,8 +219,7 @@ fn command_line(
         format!("--add-dir={snapshot}"),
         format!("--max-wall-time={wall_time}s"),
         format!("--max-session-turns={}", spec.max_turns),
-        // With `=`, a persona that begins with a dash is still no flag.
-        format!("--system-prompt={persona}"),
+        format!("{PERSONA_FLAG}{persona}"),
     ];
     Ok(args.into())
 }
@@ -299,43 +247,5 @@ impl Folder<'_> {
         let path = self.dir.join(name);
         fs::write(&path, content).map_err(io_error("write", &path))?;
         Ok(path)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn port(base_url: &str) -> Option<u16> {
-        let model = Model {
-            base_url: base_url.to_owned(),
-            api_key: "secret".to_owned(),
-            name: "m".to_owned(),
-        };
-        assert!(!format!("{model:?}").contains("secret"));
-        model.port().ok()
-    }
-
-    #[test]
-    fn the_port_is_read_from_the_address() {
-        assert_eq!(port("http://127.0.0.1:8080/v1"), Some(8080));
-        assert_eq!(port("http://localhost/v1"), Some(80));
-        assert_eq!(port("https://models.example"), Some(443));
-        assert_eq!(
-            port("HTTPS://user:pass@models.example:444/v1?x#y"),
-            Some(444)
-        );
-        assert_eq!(port("http://[::1]:81/v1"), Some(81));
-        assert_eq!(port("http://[::1]/v1"), Some(80));
-        for wrong in [
-            "",
-            "localhost:80",
-            "ftp://x",
-            "http://",
-            "http://x:port/",
-            "http://x:70000",
-        ] {
-            assert_eq!(port(wrong), None, "{wrong}");
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! One qwen child: found, prepared, started, read and ended.
 
 mod job;
+mod model;
 mod process;
 mod prompt;
 mod qwen;
-mod remove;
 mod settings;
 mod stand_in;
 mod toolbox;
@@ -15,10 +15,10 @@ use std::path::Path;
 
 use crate::sandbox::SandboxError;
 
-pub use job::{ChildSpec, Job, Model};
+pub use job::{ChildSpec, Job};
+pub use model::Model;
 pub use process::Child;
 pub use qwen::{MIN_VERSION, Qwen};
-pub use remove::remove_tree;
 pub use toolbox::Toolbox;
 pub use trial::trial;
 

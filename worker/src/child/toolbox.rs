@@ -9,6 +9,10 @@ use super::{ChildError, Qwen, io_error};
 /// Agents see what is in the snapshot: dot files, and files that an ignore file in it names.
 const RIPGREP_RC: &str = "--hidden\n--no-ignore\n";
 
+/// Run before qwen. Node queues what a pipe does not take at once, and what is queued is lost when qwen exits: the end
+/// of any answer larger than the pipe. Written blocking, nothing is lost, and a slow reader slows the child down.
+const PRELOAD: &str = "process.stdout._handle.setBlocking(true);\n";
+
 /// A folder of the worker that every child may read.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
@@ -37,8 +41,10 @@ impl Toolbox {
         ));
         make(&bin)?;
         make(&cache)?;
-        let rc = dir.join("ripgreprc");
-        fs::write(&rc, RIPGREP_RC).map_err(io_error("write", &rc))?;
+        for (name, content) in [("ripgreprc", RIPGREP_RC), ("preload.cjs", PRELOAD)] {
+            let path = dir.join(name);
+            fs::write(&path, content).map_err(io_error("write", &path))?;
+        }
         let (search, ripgrep) = search_tool(qwen, &bin)?;
         // Programs are looked for by a shell.
         let programs = [Some(PathBuf::from("/bin/sh")), search]
@@ -63,6 +69,10 @@ impl Toolbox {
 
     pub(super) fn ripgrep_rc(&self) -> PathBuf {
         self.dir.join("ripgreprc")
+    }
+
+    pub(super) fn preload(&self) -> PathBuf {
+        self.dir.join("preload.cjs")
     }
 
     pub(super) fn has_ripgrep(&self) -> bool {

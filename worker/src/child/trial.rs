@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::stand_in::StandIn;
-use super::{ChildError, ChildSpec, Job, Model, Qwen, Toolbox, io_error, remove_tree};
+use super::{ChildError, ChildSpec, Job, Model, Qwen, Toolbox, io_error};
 use crate::events::{Event, Outcome, Parser, ParserOptions};
 use crate::sandbox::{Check, Sandbox};
+use crate::snapshot::remove_tree;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const LAST_WORD: &str = "the trial is over";

@@ -126,6 +126,8 @@ pub struct Finish {
     pub output: Option<String>,
     pub error: Option<String>,
     pub usage: Value,
+    /// Which of the output's citations hold; None when that was not checked.
+    pub citations: Option<Value>,
     pub retryable: bool,
 }
 
@@ -247,7 +249,7 @@ impl Db {
             .await?
             .row(
                 BULK_LIMIT,
-                "select conductor.task_finish($1, $2, $3, $4, $5, $6, null::jsonb, $7)",
+                "select conductor.task_finish($1, $2, $3, $4, $5, $6, $7, $8)",
                 &[
                     (&task, Type::INT8),
                     (&lease, Type::UUID),
@@ -255,6 +257,7 @@ impl Db {
                     (&finish.output, Type::TEXT),
                     (&finish.error, Type::TEXT),
                     (&finish.usage, Type::JSONB),
+                    (&finish.citations, Type::JSONB),
                     (&finish.retryable, Type::BOOL),
                 ],
             )

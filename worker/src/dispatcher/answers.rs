@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Dispatcher, Mode, RECHECK, Running, TIDY};
+use super::{Dispatcher, EAGER, EAGER_POLL, Mode, RECHECK, Running, TIDY};
 use crate::checks::SelfCheck;
 use crate::db::{Claim, Failure, Registered, Verdict};
 use crate::runner::{self, Context, Ending, Order};
@@ -126,7 +127,10 @@ impl Dispatcher {
                 self.register_anew(&failure);
             }
         }
-        self.activities.claim.within(self.poll);
+        let eager = Instant::now() < self.eager_until;
+        self.activities
+            .claim
+            .within(if eager { EAGER_POLL } else { self.poll });
     }
 
     fn on_beaten(&mut self, result: Result<Vec<(Uuid, Verdict)>, Failure>) {
@@ -134,6 +138,7 @@ impl Dispatcher {
         match result {
             Ok(verdicts) => {
                 self.said.remove("beat");
+                self.renewed = self.last_beat;
                 for (lease, verdict) in verdicts {
                     self.end_child(lease, verdict);
                 }
@@ -191,8 +196,14 @@ impl Dispatcher {
             return;
         };
         match ended {
-            Ok((_, Ending { doubt: true })) => self.activities.check.soon(),
-            Ok(_) => {}
+            Ok((_, ending)) => {
+                if ending.doubt {
+                    self.activities.check.soon();
+                }
+                if ending.again {
+                    self.eager_until = Instant::now() + EAGER;
+                }
+            }
             Err(error) => {
                 tracing::error!(run = claim.run_id, step = %claim.step_id, %error, "an attempt broke off");
                 self.give_back(claim);
@@ -238,7 +249,7 @@ impl Dispatcher {
         }
     }
 
-    fn beat_period(&self) -> Duration {
+    pub(super) fn beat_period(&self) -> Duration {
         let lease = self
             .worker
             .as_ref()

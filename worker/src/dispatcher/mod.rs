@@ -29,6 +29,9 @@ use crate::systemd::Systemd;
 /// How often tasks are looked for when no doorbell rings, and when it is known not to.
 const SLOW_POLL: Duration = Duration::from_secs(5);
 const DEAF_POLL: Duration = Duration::from_secs(2);
+/// After a failure that is tried again they are looked for more often, for a while.
+const EAGER_POLL: Duration = Duration::from_millis(500);
+const EAGER: Duration = Duration::from_secs(10);
 /// A failed self-check is repeated so often.
 const RECHECK: Duration = Duration::from_secs(15);
 /// News of a run whose child is here bring the next heartbeat forward, but not closer together than this.
@@ -76,6 +79,8 @@ struct Dispatcher {
     worker: Option<Registered>,
     mode: Mode,
     poll: Duration,
+    /// Until then a task that failed here is due again, of which no doorbell tells.
+    eager_until: Instant,
     activities: Activities,
     calls: JoinSet<Answer>,
     handing_back: usize,
@@ -86,6 +91,8 @@ struct Dispatcher {
     /// Nothing is heard from the server now.
     away: bool,
     last_beat: Instant,
+    /// When the leases were last known to be renewed.
+    renewed: Instant,
     register_backoff: Backoff,
     /// The last thing said on each subject, so that nothing is said twice in a row.
     said: HashMap<&'static str, String>,
@@ -158,6 +165,7 @@ impl Dispatcher {
             worker: None,
             mode: Mode::Working,
             poll: SLOW_POLL,
+            eager_until: Instant::now(),
             activities: Activities::default(),
             calls: JoinSet::new(),
             handing_back: 0,
@@ -166,6 +174,7 @@ impl Dispatcher {
             held: HashSet::new(),
             away: false,
             last_beat: Instant::now(),
+            renewed: Instant::now(),
             register_backoff: Backoff::of_connections(),
             said: HashMap::new(),
             systemd: Systemd::connect(),
@@ -197,7 +206,8 @@ impl Dispatcher {
         let context = self.context.clone();
         let free = self.context.config.slots.saturating_sub(self.running.len());
         let fit = self.tools.is_some() && !self.activities.check.is_busy();
-        if self.mode == Mode::Working && fit && free > 0 && self.activities.claim.begin() {
+        let fit = fit && self.mode == Mode::Working && !self.leases_may_have_run_out();
+        if fit && free > 0 && self.activities.claim.begin() {
             let slots = i32::try_from(free).unwrap_or(i32::MAX);
             self.calls
                 .spawn(async move { Answer::Claimed(context.db.claim(worker, slots).await) });
@@ -240,6 +250,11 @@ impl Dispatcher {
             .filter(|at| *at > now)
             .min()
             .unwrap_or(now + SLOW_POLL)
+    }
+
+    /// A claim makes the server take back what has run out, and that may be our own after an outage: renew first.
+    fn leases_may_have_run_out(&self) -> bool {
+        !self.running.is_empty() && self.renewed.elapsed() > self.beat_period() * 2
     }
 
     /// Runs whose snapshot is here and that have no child here.
@@ -297,6 +312,9 @@ impl Dispatcher {
     fn launch(&mut self, claim: Claim, tools: Arc<Tools>) {
         let (orders, heard) = watch::channel(Order::Run);
         self.held.insert(claim.run_id);
+        if self.running.is_empty() {
+            self.renewed = Instant::now();
+        }
         let attempt = Attempt {
             context: self.context.clone(),
             tools,

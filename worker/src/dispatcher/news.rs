@@ -30,6 +30,7 @@ impl Dispatcher {
                 }
                 // What rang while nobody listened is made up for by one look.
                 self.activities.register.soon();
+                self.activities.beat.soon();
                 self.activities.claim.soon();
             }
             Ring::Frame(doorbell) => {

@@ -94,12 +94,9 @@ pub(super) fn of_exit(exit: &Exit, started: bool) -> Verdict {
         ),
         Some(EXIT_INTERRUPTED) => Verdict::new(format!("the child was interrupted{said}"), true),
         Some(EXIT_UNAVAILABLE) if exit.stderr.contains(HELPER_PREFIX) => {
-            let why = exit
-                .stderr
-                .rsplit(HELPER_PREFIX)
-                .next()
-                .unwrap_or_default()
-                .trim();
+            // The first reason is the cause of the others.
+            let why = exit.stderr.split(HELPER_PREFIX).nth(1);
+            let why = why.unwrap_or_default().trim();
             Verdict::new(format!("sandbox unavailable: {why}"), false)
         }
         Some(0) => Verdict::new(format!("the child ended without a result{said}"), true),
@@ -176,10 +173,7 @@ mod tests {
             );
             (verdict.message, verdict.retryable)
         };
-        assert_eq!(
-            exit(Some(53), None, "Reached max session turns", true).1,
-            false
-        );
+        assert!(!exit(Some(53), None, "Reached max session turns", true).1);
         let (message, retryable) = exit(Some(55), None, "Wall-clock budget of 3s exceeded", true);
         assert_eq!(
             (message.as_str(), retryable),
@@ -192,10 +186,10 @@ mod tests {
             exit(None, Some(9), "", true),
             ("the child was ended by signal 9".to_owned(), true)
         );
-        assert_eq!(exit(Some(130), None, "Operation cancelled.", true).1, true);
-        assert_eq!(exit(Some(1), None, "Unknown argument: foo", false).1, false);
-        assert_eq!(exit(Some(1), None, "Error: boom", true).1, true);
-        assert_eq!(exit(Some(0), None, "", true).1, true);
+        assert!(exit(Some(130), None, "Operation cancelled.", true).1);
+        assert!(!exit(Some(1), None, "Unknown argument: foo", false).1);
+        assert!(exit(Some(1), None, "Error: boom", true).1);
+        assert!(exit(Some(0), None, "", true).1);
         let (message, retryable) = exit(
             Some(125),
             None,

@@ -188,12 +188,11 @@ impl Session {
         };
         for block in blocks {
             match block.kind.as_str() {
+                "text" if std::mem::take(&mut self.in_deltas) => {}
                 "text" => {
-                    if !std::mem::take(&mut self.in_deltas) {
-                        self.open_message();
-                        self.fresh = false;
-                        self.write(&block.text);
-                    }
+                    self.open_message();
+                    self.fresh = false;
+                    self.write(&block.text);
                 }
                 "tool_use" => {
                     self.open_message();

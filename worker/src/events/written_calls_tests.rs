@@ -70,7 +70,7 @@ fn the_forms_that_models_write_are_taken_out() {
     call(
         "<tool_call>{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}</tool_call>",
         "glob",
-        { json!("{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}") },
+        json!("{\"name\": \"glob\", \"arguments\": {\"pattern\": \"*\"}"),
     );
     call(
         "<function=exit_plan_mode>\n</function>",

@@ -196,6 +196,7 @@ fn judge(own: Option<(String, bool)>, outcome: Outcome) -> Verdict {
         output,
         error,
         usage,
+        citations: None,
         retryable,
     })
 }

@@ -2,6 +2,7 @@
 
 mod attend;
 mod batch;
+mod cited;
 mod clocks;
 mod deliver;
 mod prepare;
@@ -56,6 +57,8 @@ struct Started {
 pub struct Ending {
     /// The machine itself may be out of order: the self-check should be repeated before anything else is taken.
     pub doubt: bool,
+    /// The task is pending again, and due before long.
+    pub again: bool,
 }
 
 /// What an attempt came to.
@@ -75,6 +78,7 @@ impl Verdict {
             output: None,
             error: Some(error.into()),
             usage: usage_json(&Usage::default()),
+            citations: None,
             retryable,
         })
     }
@@ -86,6 +90,7 @@ impl Verdict {
                 output: None,
                 error: None,
                 usage: usage_json(&Usage::default()),
+                citations: None,
                 retryable: false,
             }),
             Halt::Ordered(Order::HandBack | Order::Run) => Verdict::HandBack,
@@ -125,19 +130,19 @@ impl Attempt {
                     job,
                     snapshot,
                 } = started;
-                let verdict = self.attend(&mut child, snapshot).await;
+                let verdict = self.attend(&mut child, snapshot.clone()).await;
                 drop(child);
                 remove(job).await;
-                verdict
+                self.with_citations(verdict, snapshot).await
             }
         };
         let doubt = matches!(verdict, Verdict::Unfit(_));
-        self.settle(verdict, began).await;
-        Ending { doubt }
+        let again = self.settle(verdict, began).await;
+        Ending { doubt, again }
     }
 
-    /// Tells the server what the attempt came to.
-    async fn settle(&mut self, verdict: Verdict, began: Instant) {
+    /// Tells the server what the attempt came to; true when the task will be dispatched again.
+    async fn settle(&mut self, verdict: Verdict, began: Instant) -> bool {
         let (run, step, task) = (
             self.claim.run_id,
             self.claim.step_id.clone(),
@@ -161,10 +166,16 @@ impl Attempt {
                 tracing::info!(run, %step, task, seconds, "cancelled");
             }
             Verdict::Finish(finish) => match self.finish(finish).await {
-                Ok((state, error)) => match error {
-                    None => tracing::info!(run, %step, task, seconds, state, "ended"),
-                    Some(error) => tracing::warn!(run, %step, task, seconds, state, error, "ended"),
-                },
+                Ok((state, error)) => {
+                    let again = state == "pending";
+                    match error {
+                        None => tracing::info!(run, %step, task, seconds, state, "ended"),
+                        Some(error) => {
+                            tracing::warn!(run, %step, task, seconds, state, error, "ended")
+                        }
+                    }
+                    return again;
+                }
                 Err(Halt::Ordered(Order::HandBack)) => {
                     // The result could not be delivered in time; another attempt has to make it again.
                     let handed = self.hand_back().await;
@@ -173,6 +184,7 @@ impl Attempt {
                 Err(halt) => tracing::warn!(run, %step, task, ?halt, "the result was not taken"),
             },
         }
+        false
     }
 
     /// Delivers the result, however long the server is away. A result that the server refuses becomes a failure with
@@ -185,6 +197,7 @@ impl Attempt {
                     state: Ended::Failed,
                     output: None,
                     error: Some(error),
+                    citations: None,
                     ..finish
                 };
                 let state = self.finish_once(&failure).await?;

@@ -25,6 +25,8 @@ impl Attempt {
     /// Takes the snapshot, records it, and starts the child.
     pub(super) async fn start(&mut self) -> Result<Started, Verdict> {
         self.refuse_what_cannot_run()?;
+        // A child would try for more than a minute before it says so.
+        self.model().reach().await.map_err(verdict_on)?;
         let root = match &self.claim.root {
             Some(root) => {
                 let allowed = self.context.config.allowed_root(root);
@@ -52,6 +54,15 @@ impl Attempt {
         };
         self.record(&snapshot).await?;
         self.spawn(&snapshot).await
+    }
+
+    fn model(&self) -> Model {
+        let credentials = &self.tools.credentials;
+        Model {
+            base_url: credentials.base_url.clone(),
+            api_key: credentials.api_key.expose().to_owned(),
+            name: self.claim.model.clone(),
+        }
     }
 
     fn refuse_what_cannot_run(&self) -> Result<(), Verdict> {
@@ -113,12 +124,8 @@ impl Attempt {
             .join("jobs")
             .join(claim.lease.simple().to_string());
         let path = snapshot.path.clone();
+        let model = self.model();
         let prepared = tokio::task::spawn_blocking(move || {
-            let model = Model {
-                base_url: tools.credentials.base_url.clone(),
-                api_key: tools.credentials.api_key.expose().to_owned(),
-                name: claim.model.clone(),
-            };
             let spec = ChildSpec {
                 job_dir,
                 snapshot: Some(&path),

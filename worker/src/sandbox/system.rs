@@ -36,7 +36,6 @@ const READ: &[&str] = &[
     "/etc/timezone",
     "/proc/cpuinfo",
     "/proc/meminfo",
-    "/proc/self",
     "/proc/stat",
     "/proc/version",
     "/dev/random",

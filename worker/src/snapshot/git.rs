@@ -100,6 +100,11 @@ impl Git {
         }
     }
 
+    #[cfg(test)]
+    pub fn assume(program: PathBuf, confined: bool) -> Git {
+        Git { program, confined }
+    }
+
     /// Runs one call to its end.
     pub fn run(&self, mut call: Call, stop: &Stop) -> Result<Output, GitError> {
         let mut command = self.command(&mut call).map_err(GitError::Failed)?;

@@ -23,7 +23,7 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const MAX_INDEX_BYTES: u64 = 512 << 20;
 const MAX_LISTING_BYTES: usize = 512 << 20;
 const MAX_PACKS: usize = 100_000;
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Why there is no mirror.
 pub(super) enum Trouble {
     /// The repository is not one that is read as a repository; the fragment says why.

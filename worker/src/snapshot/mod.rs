@@ -20,6 +20,8 @@ mod repository;
 mod shared;
 mod take;
 mod walk;
+#[cfg(test)]
+mod walls;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -48,7 +48,7 @@ mod tests {
         fs::write(path.join("tree/a/b/f"), "x").unwrap();
         std::os::unix::fs::symlink("../../kept", path.join("tree/a/link")).unwrap();
         for closed in ["tree/a/b", "tree/a", "tree"] {
-            fs::set_permissions(path.join(closed), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path.join(closed), Permissions::from_mode(0o000)).unwrap();
         }
         remove_tree(&path.join("tree")).unwrap();
         remove_tree(&path.join("tree")).unwrap();

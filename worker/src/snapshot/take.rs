@@ -18,7 +18,7 @@ use super::mirror::{Mirror, Trouble};
 use super::notes::Notes;
 use super::repository::{self, Found, Repository};
 use super::shared::Stop;
-use super::walk::{Rules, Walk};
+use super::walk::{Progress, Rules, Walk};
 use super::{Request, Snapshot, SnapshotError, digest};
 
 const MAX_RULES_BYTES: u64 = 1 << 20;
@@ -36,6 +36,14 @@ impl Tools {
         Self {
             program: program.to_owned(),
             git: OnceLock::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn with(git: Git) -> Self {
+        Self {
+            program: PathBuf::new(),
+            git: OnceLock::from(git),
         }
     }
 
@@ -145,8 +153,7 @@ impl<'a> Taking<'a> {
             repository: false,
             notes: &mut self.notes,
             stop: self.stop,
-            seen: 0,
-            found: Vec::new(),
+            progress: Progress::start(),
         }
         .run(source)?;
         let mut copier = self.copier(source, work)?;
@@ -211,8 +218,7 @@ impl<'a> Taking<'a> {
                 repository: true,
                 notes: &mut self.notes,
                 stop: self.stop,
-                seen: 0,
-                found: Vec::new(),
+                progress: Progress::start(),
             }
             .run(source)?,
         };

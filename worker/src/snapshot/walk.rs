@@ -1,6 +1,8 @@
 //! Finding what git does not track and does not ignore, without git: it would open whatever a repository calls
 //! `.gitignore`, a FIFO for instance, and wait for ever.
 
+use std::time::{Duration, Instant};
+
 use gix_ignore::Search;
 use gix_ignore::glob::pattern::Case;
 use rustix::fs::FileType;
@@ -16,7 +18,10 @@ const MAX_DEPTH: usize = 128;
 pub(super) const MAX_PATH_BYTES: usize = 3000;
 /// Names seen, ignored ones included.
 const MAX_SEEN: usize = 2_000_000;
+const MAX_TIME: Duration = Duration::from_secs(120);
 const MAX_RULES_BYTES: u64 = 1 << 20;
+/// Each further `**` of a pattern doubles the time that matching may take, for git as well.
+const MAX_DOUBLE_STARS: usize = 8;
 /// Folders of version control systems; their content is no part of what the user sees.
 const CONTROL: [&[u8]; 8] = [
     b".git", b".hg", b".svn", b".bzr", b".jj", b".sl", b"_darcs", b".pijul",
@@ -27,6 +32,7 @@ pub(super) struct Rules {
     search: Search,
     /// Path of the root below the repository's top, with a slash at its end, or empty.
     prefix: Vec<u8>,
+    too_slow: bool,
 }
 
 impl Rules {
@@ -39,13 +45,20 @@ impl Rules {
         Self {
             search: Search::default(),
             prefix,
+            too_slow: false,
         }
     }
 
     /// Adds the lines of an ignore file. `folder` is where it stands, relative to the repository's top, with a slash
     /// at its end; None = the repository's own exclude file. Those added later win.
     pub fn add(&mut self, content: &[u8], folder: Option<&[u8]>) {
+        let too_slow = &mut self.too_slow;
         let patterns = gix_ignore::parse(content, false)
+            .filter(|(pattern, ..)| {
+                let stars = pattern.text.windows(2).filter(|w| w == b"**").count();
+                *too_slow |= stars > MAX_DOUBLE_STARS;
+                stars <= MAX_DOUBLE_STARS
+            })
             .map(
                 |(pattern, line, kind)| gix_ignore::glob::search::pattern::Mapping {
                     pattern,
@@ -96,6 +109,23 @@ impl Rules {
     }
 }
 
+/// How far a walk is.
+pub(super) struct Progress {
+    deadline: Instant,
+    seen: usize,
+    found: Vec<Vec<u8>>,
+}
+
+impl Progress {
+    pub fn start() -> Self {
+        Self {
+            deadline: Instant::now() + MAX_TIME,
+            seen: 0,
+            found: Vec::new(),
+        }
+    }
+}
+
 /// Walks a tree; sorted paths of files and links relative to the root come out.
 pub(super) struct Walk<'a> {
     pub rules: Rules,
@@ -108,8 +138,7 @@ pub(super) struct Walk<'a> {
     pub repository: bool,
     pub notes: &'a mut Notes,
     pub stop: &'a Stop,
-    pub seen: usize,
-    pub found: Vec<Vec<u8>>,
+    pub progress: Progress,
 }
 
 impl Walk<'_> {
@@ -117,12 +146,23 @@ impl Walk<'_> {
     pub fn run(mut self, root: &Dir) -> Result<Vec<Vec<u8>>, SnapshotError> {
         let repository = self.repository;
         self.folder(root, &[], 0, repository)?;
-        if self.seen >= MAX_SEEN {
+        if self.progress.seen >= MAX_SEEN {
             self.notes.say(format!(
                 "the tree has more than {MAX_SEEN} names: the search for untracked files ended there"
             ));
         }
-        Ok(self.found)
+        if self.is_late() {
+            self.notes.say(format!(
+                "the search for untracked files ended after {} s",
+                MAX_TIME.as_secs()
+            ));
+        }
+        if self.rules.too_slow {
+            self.notes.say(format!(
+                "ignore rules with more than {MAX_DOUBLE_STARS} times ** were not applied"
+            ));
+        }
+        Ok(self.progress.found)
     }
 
     fn folder(
@@ -132,15 +172,14 @@ impl Walk<'_> {
         depth: usize,
         rules_apply: bool,
     ) -> Result<(), SnapshotError> {
-        self.stop.check()?;
-        let entries = match dir.entries(MAX_SEEN - self.seen) {
+        let entries = match dir.entries(MAX_SEEN - self.progress.seen) {
             Ok((entries, _)) => entries,
             Err(_) => {
                 self.notes.leave("unreadable", path);
                 return Ok(());
             }
         };
-        self.seen += entries.len();
+        self.progress.seen += entries.len();
         let has_git = entries.iter().any(|(name, _)| is_git(name));
         if self.repository && depth > 0 && has_git && !self.has_tracked(path) {
             let folder = &path[..path.len() - 1];
@@ -154,6 +193,10 @@ impl Walk<'_> {
             self.rules.add(&content, Some(&base));
         }
         for (name, kind) in entries {
+            self.stop.check()?;
+            if self.is_late() {
+                break;
+            }
             self.entry(dir, path, (&name, kind), depth, rules_apply)?;
         }
         self.rules.search.patterns.truncate(had);
@@ -193,9 +236,13 @@ impl Walk<'_> {
                 }
                 Err(_) => self.notes.leave("unreadable", &path),
             },
-            _ => self.found.push(path),
+            _ => self.progress.found.push(path),
         }
         Ok(())
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.progress.deadline
     }
 
     fn has_tracked(&self, folder: &[u8]) -> bool {

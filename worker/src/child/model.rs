@@ -1,0 +1,187 @@
+//! The model's address and key.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::ChildError;
+
+const REACH: Duration = Duration::from_secs(5);
+
+/// Where the model is and what opens it. `Debug` shows neither key nor password.
+#[derive(Clone)]
+pub struct Model {
+    pub base_url: String,
+    pub api_key: String,
+    pub name: String,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model")
+            .field("base_url", &self.shown())
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Whether somebody listens at the address. A child whose connections are refused keeps trying for more than a
+    /// minute; this knows at once.
+    ///
+    /// # Errors
+    /// When the address is none, or when nobody answers within five seconds.
+    pub async fn reach(&self) -> Result<(), ChildError> {
+        let address = self.address()?;
+        let failed = |e: &dyn std::fmt::Display| ChildError::Io {
+            what: format!("reach the model at {}", self.shown()),
+            source: io::Error::other(e.to_string()),
+        };
+        match timeout(REACH, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(failed(&e)),
+            Err(_) => Err(failed(&"no answer within five seconds")),
+        }
+    }
+
+    /// The TCP port that the address names or implies.
+    ///
+    /// # Errors
+    /// When it is no http(s) address.
+    pub fn port(&self) -> Result<u16, ChildError> {
+        Ok(self.address()?.1)
+    }
+
+    /// The address without a name and a password that may stand in it.
+    fn shown(&self) -> &str {
+        self.base_url
+            .rsplit_once('@')
+            .map_or(self.base_url.as_str(), |(_, rest)| rest)
+    }
+
+    fn address(&self) -> Result<(&str, u16), ChildError> {
+        parse(&self.base_url).ok_or_else(|| {
+            let address = self.shown();
+            ChildError::Refused(format!(
+                "the model's address is not an http address: {address}"
+            ))
+        })
+    }
+}
+
+/// Host and port of an http address.
+fn parse(url: &str) -> Option<(&str, u16)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let implied = match scheme.to_ascii_lowercase().as_str() {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let place = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, place)| place);
+    // An IPv6 address has colons of its own, in brackets.
+    let (host, port) = match place.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, after) = bracketed.split_once(']')?;
+            (
+                host,
+                after.strip_prefix(':').or(after.is_empty().then_some(""))?,
+            )
+        }
+        None => place.split_once(':').unwrap_or((place, "")),
+    };
+    let port = if port.is_empty() {
+        implied
+    } else {
+        port.parse().ok()?
+    };
+    (!host.is_empty()).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_where_nobody_listens_is_told_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let model = Model {
+            base_url,
+            api_key: String::new(),
+            name: String::new(),
+        };
+        model.reach().await.unwrap();
+        drop(listener);
+        // A process that is being started elsewhere may hold the socket for a moment more.
+        let refused = async {
+            loop {
+                if let Err(error) = model.reach().await {
+                    return error;
+                }
+            }
+        };
+        let error = timeout(Duration::from_secs(30), refused)
+            .await
+            .expect("it is refused");
+        assert!(
+            error.is_retryable() && error.to_string().contains("refused"),
+            "{error}"
+        );
+    }
+
+    fn port(base_url: &str) -> Option<u16> {
+        let model = Model {
+            base_url: base_url.to_owned(),
+            api_key: "secret".to_owned(),
+            name: "m".to_owned(),
+        };
+        assert!(!format!("{model:?}").contains("secret"));
+        model.port().ok()
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        let base_url = "ftp://user:secret@host/v1".to_owned();
+        let model = Model {
+            base_url,
+            api_key: "secret".to_owned(),
+            name: "m".to_owned(),
+        };
+        let shown = format!("{model:?} {}", model.port().unwrap_err());
+        assert!(
+            shown.contains("host/v1") && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_port_is_read_from_the_address() {
+        assert_eq!(port("http://127.0.0.1:8080/v1"), Some(8080));
+        assert_eq!(port("http://localhost/v1"), Some(80));
+        assert_eq!(port("https://models.example"), Some(443));
+        assert_eq!(
+            port("HTTPS://user:pass@models.example:444/v1?x#y"),
+            Some(444)
+        );
+        assert_eq!(port("http://[::1]:81/v1"), Some(81));
+        assert_eq!(port("http://[::1]/v1"), Some(80));
+        assert_eq!(port("http://x:/v1"), Some(80));
+        for wrong in [
+            "http://[::1",
+            "http://[::1]8080",
+            "",
+            "localhost:80",
+            "ftp://x",
+            "http://",
+            "http://x:port/",
+            "http://x:70000",
+        ] {
+            assert_eq!(port(wrong), None, "{wrong}");
+        }
+    }
+}
