@@ -56,6 +56,7 @@ create table conductor.flow_steps (
 );
 create index flow_steps_run_status_idx on conductor.flow_steps (run_id, status);
 create unique index flow_steps_task_idx on conductor.flow_steps (task_id);
+create index flow_steps_parent_idx on conductor.flow_steps (run_id, parent_step_id) where parent_step_id is not null;
 create index flow_steps_chat_idx on conductor.flow_steps (chat_id);
 select pg_catalog.pg_extension_config_dump('conductor.flow_steps', '');
 

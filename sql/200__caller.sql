@@ -1,8 +1,10 @@
--- Who calls, also from within a definer function: SET ROLE wins over the session's user.
+-- Who calls, also from within a definer function: SET ROLE wins over the session's user. Raises 42501 where the session's
+-- user is not who caused the call: ANALYZE, autovacuum, REINDEX and REFRESH run what a table's owner has planted.
 create function conductor._caller() returns text
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case when current_setting('role') in ('none', '') then session_user::text
+    select case when conductor._restricted() then null
+                when current_setting('role') in ('none', '') then session_user::text
                 else current_setting('role') end
 $$;

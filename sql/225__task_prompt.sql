@@ -5,10 +5,11 @@ create function conductor._task_prompt(p_task bigint) returns text
     set search_path = pg_catalog, conductor, pg_temp
 as $$
     select conductor._prompt_resolve(
-        t.input, conductor._upstream(t.run_id, conductor._prompt_quotes(t.input)), s.element,
+        t.input, u.steps, u.outputs, s.element,
         (r.limits ->> 'max_prompt_bytes')::integer)
     from conductor.tasks t
     join conductor.flow_runs r on r.id = t.run_id
     left join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+    cross join lateral conductor._upstream(t.run_id, conductor._prompt_quotes(t.input)) u
     where t.id = p_task
 $$;

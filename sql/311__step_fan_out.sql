@@ -14,7 +14,7 @@ declare
 begin
     select * into v_step from conductor.flow_steps s where s.run_id = p_run and s.step_id = p_step;
     select s.output into v_source from conductor.flow_steps s
-    where s.run_id = p_run and s.step_id = split_part(v_step.foreach_field, '.', 1);
+    where s.run_id = p_run and s.step_id = split_part(v_step.foreach_field, '.', 1) and s.status = 'completed';
     v_elements := conductor._output_field(v_source, split_part(v_step.foreach_field, '.', 2));
     -- An answer that cannot be read must not look like an empty one.
     if v_elements is null or jsonb_typeof(v_elements) <> 'array' then

@@ -15,12 +15,13 @@ begin
     begin
         case p_role
             when 'fold' then
-                v_output := conductor._fold(conductor._upstream(p_run, array(
-                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)));
+                select conductor._fold(u.steps, u.outputs) into v_output from conductor._upstream(p_run, array(
+                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)) u;
             when 'fan_out' then
                 v_output := conductor._step_fan_out(p_run, p_step);
             when 'render' then
-                v_report := conductor._report_markdown(conductor._report_data(p_run, 'completed'));
+                select conductor._report_markdown(d.data, d.outputs) into v_report
+                from conductor._report_data(p_run, 'completed') d;
         end case;
     exception
         when transaction_rollback or insufficient_resources or operator_intervention or system_error then

@@ -43,11 +43,12 @@ begin
 
     loop
         if cardinality(v_settled) > 0 then
-            -- A settled step that failed and that something cannot do without, or the render itself, ends the run.
+            -- A settled step that failed and that something cannot do without ends the run. Nothing unvalidated is ever
+            -- presented as done, so a synthesizer, a validator and the render are such steps whatever joins them.
             select s.step_id, s.status, s.error into v_bad, v_outcome, v_why
             from conductor.flow_steps s
             where s.run_id = p_run and s.step_id = any (v_settled) and s.status in ('failed', 'cancelled')
-              and (s.role = 'render' or exists (
+              and (s.role in ('synthesizer', 'validator', 'render') or exists (
                   select from conductor.flow_edges e
                   join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
                   where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending'))
@@ -55,15 +56,19 @@ begin
             exit when found;
 
             with due as (
-                select e.step_id, count(*)::integer as n from conductor.flow_edges e
-                where e.run_id = p_run and e.need = any (v_settled) group by e.step_id
+                -- One probe for each settled step: a list in the condition would read all edges of the run.
+                select e.step_id, count(*)::integer as n
+                from unnest(v_settled) k (need) cross join lateral (
+                    select f.step_id from conductor.flow_edges f
+                    where f.run_id = p_run and f.need = k.need offset 0) e
+                group by e.step_id
             ), counted as (
                 update conductor.flow_steps s set waiting = s.waiting - due.n
-                from due where s.run_id = p_run and s.step_id = due.step_id
-                returning s.step_id, s.waiting, s.status, s.position
+                from due where s.run_id = p_run and s.step_id = due.step_id and s.status = 'pending'
+                returning s.step_id, s.waiting, s.position
             )
             select array_agg(c.step_id order by c.position, length(c.step_id), c.step_id) into v_ready
-            from counted c where c.waiting = 0 and c.status = 'pending';
+            from counted c where c.waiting = 0;
         end if;
         v_settled := '{}';
         exit when v_ready is null;
@@ -72,10 +77,15 @@ begin
         for v_step in
             select s.step_id, bool_or(n.status = 'failed') or bool_and(n.status = 'skipped') as fails,
                    string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as why
-            from conductor.flow_steps s
-            join conductor.flow_edges e on e.run_id = p_run and e.step_id = s.step_id
-            join conductor.flow_steps n on n.run_id = p_run and n.step_id = e.need
-            where s.run_id = p_run and s.step_id = any (v_ready) and s.join_rule = 'any'
+            from unnest(v_ready) k (step_id) cross join lateral (
+                select d.step_id from conductor.flow_steps d
+                where d.run_id = p_run and d.step_id = k.step_id and d.join_rule = 'any' offset 0) s
+            cross join lateral (
+                select f.need from conductor.flow_edges f
+                where f.run_id = p_run and f.step_id = s.step_id offset 0) e
+            cross join lateral (
+                select m.step_id, m.status, m.error, m.position from conductor.flow_steps m
+                where m.run_id = p_run and m.step_id = e.need offset 0) n
             group by s.step_id having not bool_or(n.status = 'completed')
         loop
             update conductor.flow_steps s

@@ -1,5 +1,5 @@
--- What a report is made from: {run, steps} as flows::report reads it. A run about to end is described as ended.
-create function conductor._report_data(p_run bigint, p_status text default null) returns jsonb
+-- What a report is made from: {run, steps} as flows::report reads it, and the outputs of the steps beside it. A run about to end is described as ended.
+create function conductor._report_data(p_run bigint, p_status text default null, out data jsonb, out outputs text[])
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
@@ -15,7 +15,7 @@ as $$
                                                     else clock_timestamp() end - r.created_at),
             'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
             'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
-        'steps', c.steps)
+        'steps', c.steps), c.outputs
     from conductor.flow_runs r
     cross join lateral (
         select coalesce(sum(s.citations_total), 0) as total, coalesce(sum(s.citations_broken), 0) as broken,
@@ -25,10 +25,11 @@ as $$
                    'status', case when s.role = 'render' and p_status = 'completed' then 'completed' else s.status end,
                    'attempts', coalesce(t.attempt, 0),
                    'seconds', extract(epoch from s.ended_at - s.started_at), 'tokens', s.total_tokens,
-                   -- The fold repeats what its inputs say.
-                   'output', case when s.role <> 'fold' then s.output end,
                    'error', s.error, 'citations', s.citations)
-                   order by s.position, length(s.step_id), s.step_id) as steps
+                   order by s.position, length(s.step_id), s.step_id) as steps,
+               -- The fold repeats what its inputs say.
+               array_agg(case when s.role <> 'fold' then s.output end
+                         order by s.position, length(s.step_id), s.step_id) as outputs
         from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
         where s.run_id = r.id) c
     where r.id = p_run

@@ -11,7 +11,9 @@ declare
     v_run  bigint;
 begin
     insert into conductor.texts (hash, body)
-    select t.key, t.value from jsonb_each_text(p_expansion -> 'texts') t order by t.key
+    -- Only what is not there yet: an insert would wait for another launch that brings the same text.
+    select t.key, t.value from jsonb_each_text(p_expansion -> 'texts') t
+    where not exists (select from conductor.texts x where x.hash = t.key) order by t.key
     on conflict do nothing;
 
     insert into conductor.flow_runs (project_id, project_name, project_root, flow_name, plan, plan_version, band, fast,

@@ -2,7 +2,7 @@
 -- user's own are kept and not looked at. Raises 22023 with the place that is wrong.
 create function conductor._check_input(p_input jsonb) returns void
     language plpgsql immutable
-    set search_path = pg_catalog, pg_temp
+    set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
     v_document record;
@@ -13,6 +13,8 @@ begin
     end if;
     if jsonb_typeof(p_input) <> 'object' then
         v_wrong := format('input: %s', jsonb_typeof(p_input));
+    elsif not conductor._json_readable(p_input::text) then
+        v_wrong := 'input: nested too deeply, or a number out of range';
     elsif p_input ? 'question' then
         v_wrong := 'input.question: the question is an argument of its own';
     elsif p_input ? 'base' and (jsonb_typeof(p_input -> 'base') <> 'string'

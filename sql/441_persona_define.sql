@@ -1,5 +1,6 @@
 -- Defines a persona of the user's own, or replaces one. Its findings are numbered with the prefix, by default the
--- initials of its name. Returns its name. Raises 22023 for what cannot be one and 42710 for a built-in persona's name.
+-- initials of its name. Returns its name. Raises 22023 for what cannot be one, 42710 for a built-in
+-- persona's name and 42501 for one that somebody else has defined.
 create function conductor.persona_define(name text, description text, body text, prefix text default null) returns text
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -27,7 +28,13 @@ begin
     values (persona_define.name, persona_define.description, v_prefix, persona_define.body, conductor._caller())
     on conflict on constraint persona_definitions_pkey do update
     set description = excluded.description, prefix = excluded.prefix, body = excluded.body,
-        defined_by = excluded.defined_by, defined_at = clock_timestamp();
+        defined_by = excluded.defined_by, defined_at = clock_timestamp()
+    where d.defined_by = excluded.defined_by or conductor._is_operator(excluded.defined_by);
+    if not found then
+        raise exception using errcode = '42501',
+            message = 'somebody else has defined this persona', detail = format('name: %s', persona_define.name),
+            hint = 'choose another name, or ask an operator';
+    end if;
     return persona_define.name;
 end
 $$;

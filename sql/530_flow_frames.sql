@@ -9,11 +9,12 @@ begin
     perform conductor._require_run(flow_frames.run);
     return query
     select f.seq, f.type,
-           jsonb_build_object('type', f.type)
+           f.payload || jsonb_build_object('type', f.type)
            || case when f.chat_id is not null then jsonb_build_object('chat_id', f.chat_id) else '{}' end
-           || f.payload
-           || case when f.payload ? 'run_status' then (
-                  select jsonb_build_object('report', r.report) from conductor.flow_runs r where r.id = f.run_id)
+           -- The report belongs to the end that it was rendered for: a run that was retried has had others.
+           || case when f.payload ->> 'run_status' <> 'running' and not exists (
+                  select from conductor.frames l where l.run_id = f.run_id and l.seq > f.seq and l.payload ? 'run_status')
+              then (select jsonb_build_object('report', r.report) from conductor.flow_runs r where r.id = f.run_id)
               else '{}' end,
            f.at
     from conductor.frames f

@@ -9,7 +9,7 @@ as $$
            r.created_at, date_trunc('second', coalesce(r.ended_at, clock_timestamp()) - r.created_at), r.total_tokens
     from conductor.flow_runs r
     where (flow_history.project is null or r.project_name = flow_history.project)
-      and (r.launched_by = conductor._caller() or conductor._is_operator(conductor._caller()))
+      and (r.launched_by = (select conductor._caller()) or (select conductor._is_operator(conductor._caller())))
     order by r.created_at desc, r.id desc
     limit greatest(1, least(coalesce(flow_history.max_rows, 50), 1000))
 $$;

@@ -9,9 +9,9 @@ begin
     case flow_report.format
         when 'markdown' then
             return coalesce((select r.report from conductor.flow_runs r where r.id = flow_report.run),
-                conductor._report_markdown(conductor._report_data(flow_report.run)));
+                (select conductor._report_markdown(d.data, d.outputs) from conductor._report_data(flow_report.run) d));
         when 'json' then
-            return conductor._report_json(conductor._report_data(flow_report.run))::text;
+            return (select conductor._report_json(d.data, d.outputs)::text from conductor._report_data(flow_report.run) d);
         else
             raise exception using errcode = '22023',
                 message = 'no such report format',

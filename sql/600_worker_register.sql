@@ -1,6 +1,7 @@
 -- Announces a worker, or what has changed of it: {worker_id, extension_version, system_identifier, lease_seconds,
 -- settings}. A new process of a known name means that the former one is gone: its tasks are dispatched again at once.
--- Raises 55000 when the versions of worker and extension do not agree (major and minor).
+-- Without a self-check that says ok it is fit for nothing. Raises 55000 when the versions of worker and extension do not
+-- agree (major and minor) and 22023 for a worker without a name, host or slots.
 create function conductor.worker_register(
     name text, host text, pid integer, version text, slots integer, roots text[], models text[], self_check jsonb
 ) returns jsonb
@@ -12,6 +13,15 @@ declare
     v_former  integer;
     v_id      bigint;
 begin
+    if coalesce(worker_register.name, '') !~ '\S' or coalesce(worker_register.host, '') !~ '\S'
+        or worker_register.pid is null or coalesce(worker_register.slots, -1) < 0
+    then
+        raise exception using errcode = '22023',
+            message = 'a worker needs a name, a host, a pid and slots',
+            detail = format('name: %s, host: %s, pid: %s, slots: %s', worker_register.name, worker_register.host,
+                worker_register.pid, worker_register.slots),
+            hint = 'conductor worker gives them';
+    end if;
     if regexp_replace(worker_register.version, '^(\d+\.\d+)\..*$', '\1')
         is distinct from regexp_replace(v_version, '^(\d+\.\d+)\..*$', '\1')
     then
@@ -25,8 +35,8 @@ begin
 
     insert into conductor.workers as w (name, host, pid, version, slots, roots, models, self_check, healthy)
     values (worker_register.name, worker_register.host, worker_register.pid, worker_register.version,
-            worker_register.slots, coalesce(worker_register.roots, '{}'), coalesce(worker_register.models, '{}'),
-            coalesce(worker_register.self_check, '{}'), coalesce((worker_register.self_check ->> 'ok')::boolean, true))
+            worker_register.slots, array(select r.root from unnest(worker_register.roots) r (root) where r.root ~ '^/'), coalesce(worker_register.models, '{}'),
+            coalesce(worker_register.self_check, '{}'), coalesce(worker_register.self_check -> 'ok' = 'true', false))
     on conflict on constraint workers_host_name_key do update
     set pid = excluded.pid, version = excluded.version, slots = excluded.slots, roots = excluded.roots,
         models = excluded.models, self_check = excluded.self_check, healthy = excluded.healthy,

@@ -1,7 +1,9 @@
 -- Takes back the tasks of running runs whose lease has run out, or all that a worker holds whose process is gone.
 -- A worker that asks for others (p_spare) may be about to renew its own: they are spared for one more lease.
 -- What is taken is dispatched again, unless too many workers have died with one: then it fails. Returns how many it took.
-create function conductor._rescue(p_worker bigint default null, p_spare bigint default null) returns integer
+create function conductor._rescue(
+    p_worker bigint default null, p_spare bigint default null, p_deaths integer default 1
+) returns integer
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
@@ -32,10 +34,10 @@ begin
             continue;
         end if;
         update conductor.tasks t
-        set state = case when t.deaths + 1 >= (r.limits ->> 'max_deaths')::integer then 'failed' else 'pending' end,
-            deaths = t.deaths + 1, lease = null, worker_id = null,
-            error = case when t.deaths + 1 >= (r.limits ->> 'max_deaths')::integer
-                         then format('%s workers were lost while they ran this step', t.deaths + 1)
+        set state = case when p_deaths > 0 and t.deaths + p_deaths >= (r.limits ->> 'max_deaths')::integer then 'failed' else 'pending' end,
+            deaths = t.deaths + p_deaths, lease = null, worker_id = null,
+            error = case when p_deaths > 0 and t.deaths + p_deaths >= (r.limits ->> 'max_deaths')::integer
+                         then format('%s workers were lost while they ran this step', t.deaths + p_deaths)
                          else 'the worker was lost' end
         from conductor.flow_runs r
         where r.id = v_run and t.id in (

@@ -16,6 +16,8 @@ declare
     v_run      bigint;
     v_task     bigint;
     v_taken    bigint[] := '{}';
+    v_prompts  text[] := '{}';
+    v_prompt   text;
     v_before   integer;
     v_wrapped  boolean;
 begin
@@ -26,7 +28,7 @@ begin
     end if;
     select * into strict v_settings from conductor.settings;
     perform conductor._require_home();
-    if not v_worker.healthy or task_claim.slots < 1 then
+    if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;
     end if;
     -- An idle system is only read: nothing is locked, and no transaction id is taken.
@@ -60,25 +62,26 @@ begin
             v_cursor := v_run;
             v_task := conductor._claim_one(v_run, v_worker, v_settings);
             if v_task is not null then
-                v_taken := v_taken || v_task;
                 v_last := v_run;
+                v_prompt := conductor._claim_prompt(v_task);
+                if v_prompt is not null then
+                    v_taken := v_taken || v_task;
+                    v_prompts := v_prompts || v_prompt;
+                end if;
             end if;
         end loop;
         exit when cardinality(v_taken) = v_before;
     end loop;
-    if v_taken = '{}' then
-        return;
-    end if;
-    update conductor.dispatch d set last_run_id = v_last;
+    update conductor.dispatch d set last_run_id = v_last where d.last_run_id <> v_last;
 
     return query
     select t.id, t.run_id, s.step_id, t.lease, t.attempt, t.agent, t.model, t.mode_id,
-           (select x.body from conductor.texts x where x.hash = s.persona_hash), conductor._task_prompt(t.id), t.chat_id,
+           (select x.body from conductor.texts x where x.hash = s.persona_hash), k.prompt, t.chat_id,
            r.project_name, r.project_root, r.input, t.deadline_at,
            case when r.tree_digest is not null then
                jsonb_build_object('commit', r.commit, 'tree_digest', r.tree_digest, 'host', r.snapshot_host) end,
            r.limits
-    from unnest(v_taken) with ordinality k (id, n)
+    from unnest(v_taken, v_prompts) with ordinality k (id, prompt, n)
     join conductor.tasks t on t.id = k.id
     join conductor.flow_runs r on r.id = t.run_id
     join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id

@@ -9,9 +9,15 @@ declare
     v_run  record;
     v_task bigint;
 begin
+    -- Most runs that are passed over are so without a lock.
+    perform 1 from conductor.flow_runs r
+    where r.id = p_run and r.status = 'running' and conductor._serves(p_worker, r.project_root, r.model);
+    if not found then
+        return null;
+    end if;
     select r.status, r.project_root, r.model, r.snapshot_host, r.limits into v_run
     from conductor.flow_runs r where r.id = p_run for no key update skip locked;
-    if not found or v_run.status <> 'running' or not conductor._serves(p_worker, v_run.project_root, v_run.model) then
+    if not found or v_run.status <> 'running' then
         return null;
     end if;
     -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.

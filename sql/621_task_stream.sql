@@ -1,13 +1,26 @@
--- Appends what a child has done, a JSON array of events, as frames of the same type. Raises QC001 on a stale lease.
+-- Appends what a child has done, a JSON array of events, as frames of the same type. Raises QC001 on a
+-- stale lease and 22023 for what is not an event of a stream.
 create function conductor.task_stream(task bigint, lease uuid, events jsonb) returns void
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
     v_task  record;
-    v_count integer := jsonb_array_length(task_stream.events);
+    v_count integer;
     v_seq   bigint;
 begin
+    if task_stream.events is null or jsonb_typeof(task_stream.events) <> 'array'
+        or exists (select from jsonb_array_elements(task_stream.events) e
+                   where jsonb_typeof(e.value) <> 'object' or coalesce(e.value ->> 'type', '') not in (
+                       'message_started', 'delta', 'reasoning_delta', 'tool_call', 'tool_result', 'usage', 'error'))
+    then
+        raise exception using errcode = '22023',
+            message = 'not the events of a stream',
+            detail = format('task: %s, events: %s', task_stream.task, left(task_stream.events::text, 200)),
+            hint = 'send a JSON array of objects whose type is message_started, delta, reasoning_delta, tool_call, '
+                || 'tool_result, usage or error';
+    end if;
+    v_count := jsonb_array_length(task_stream.events);
     select t.run_id, t.chat_id, t.attempt into v_task from conductor.tasks t
     where t.id = task_stream.task and t.lease = task_stream.lease and t.state = 'running';
     if not found then

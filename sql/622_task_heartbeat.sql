@@ -10,6 +10,10 @@ declare
 begin
     perform conductor._require_home();
     update conductor.workers w set seen_at = clock_timestamp() where w.id = task_heartbeat.worker;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_heartbeat.worker), hint = 'call worker_register() first';
+    end if;
     -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
     update conductor.tasks t
     set lease_expires_at = clock_timestamp() + s.lease

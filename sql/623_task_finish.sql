@@ -16,8 +16,10 @@ declare
     v_task   record;
     v_state  text := task_finish.state;
     v_error  text := task_finish.error;
-    v_input  bigint := greatest(coalesce((task_finish.usage ->> 'input_tokens')::bigint, 0), 0);
-    v_output bigint := greatest(coalesce((task_finish.usage ->> 'output_tokens')::bigint, 0), 0);
+    v_cited  jsonb := conductor._citations(task_finish.citations);
+    v_spent  boolean := false;
+    v_input  bigint := conductor._count(task_finish.usage -> 'input_tokens');
+    v_output bigint := conductor._count(task_finish.usage -> 'output_tokens');
 begin
     if v_state is null or v_state not in ('completed', 'failed', 'cancelled') then
         raise exception using errcode = '22023', message = 'not a state that an attempt can end in',
@@ -56,12 +58,13 @@ begin
     update conductor.flow_runs r
     set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
         total_tokens = r.total_tokens + v_input + v_output
-    where r.id = v_run and v_input + v_output > 0;
+    where r.id = v_run
+    returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
     update conductor.flow_steps s
     set output = case when v_state = 'pending' then s.output else task_finish.output end,
-        citations = task_finish.citations,
-        citations_total = coalesce((task_finish.citations ->> 'total')::integer, 0),
-        citations_broken = coalesce(jsonb_array_length(task_finish.citations -> 'broken'), 0),
+        citations = v_cited,
+        citations_total = coalesce((v_cited ->> 'total')::integer, 0),
+        citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
         input_tokens = s.input_tokens + v_input, output_tokens = s.output_tokens + v_output,
         total_tokens = s.total_tokens + v_input + v_output
     where s.run_id = v_run and s.task_id = task_finish.task;
@@ -75,6 +78,11 @@ begin
             select s.retry_backoff * power(2, greatest(v_task.attempt - v_task.deaths - 1, 0)) * (0.5 + random())
             from conductor.settings s) else t.available_at end
     where t.id = task_finish.task;
+    -- A failure that would be tried again settles nothing, so the advance does not look at the budget.
+    if v_state = 'pending' and v_spent then
+        perform conductor._run_end(v_run, 'failed', 'the token budget of the run is spent', true);
+        v_state := 'blocked';
+    end if;
     return v_state;
 end
 $$;

@@ -18,6 +18,11 @@ begin
         perform conductor._stale_lease(run_snapshot.task);
     end if;
     perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
+    if run_snapshot.tree_digest is null or run_snapshot.host is null then
+        raise exception using errcode = '22023',
+            message = 'a snapshot needs a digest and a host', detail = format('task: %s', run_snapshot.task),
+            hint = 'say what was read and where';
+    end if;
     select coalesce(r.tree_digest = run_snapshot.tree_digest, true) into v_agree
     from conductor.flow_runs r where r.id = v_run;
     update conductor.flow_runs r
@@ -30,6 +35,11 @@ begin
             else r.snapshot_notes end
     where r.id = v_run
       and (r.tree_digest is null or not v_agree or r.snapshot_host is distinct from run_snapshot.host);
+    -- Whoever claimed meanwhile has passed the run over, because it was locked here.
+    if exists (select from conductor.tasks t where t.run_id = v_run and t.state = 'pending') then
+        perform pg_notify('conductor_frames', json_build_object('type', c.run_type, 'run_id', v_run, 'seq', c.run_seq)::text)
+        from conductor.run_counters c where c.run_id = v_run;
+    end if;
     return v_agree;
 end
 $$;

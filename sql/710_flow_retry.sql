@@ -34,11 +34,24 @@ begin
            or exists (select from conductor.flow_edges e
                       join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
                       where e.run_id = s.run_id and e.need = s.step_id and d.status not in ('completed', 'skipped')));
+    -- What was decided by an output that is made again is decided again.
+    loop
+        update conductor.flow_steps s set status = 'pending', ended_at = null
+        where s.run_id = flow_retry.run and s.status = 'skipped' and exists (
+            select from conductor.flow_steps d
+            where d.run_id = s.run_id and d.status = 'pending'
+              and d.step_id in (split_part(s.when_field, '.', 1), split_part(s.foreach_field, '.', 1)));
+        exit when not found;
+    end loop;
     update conductor.flow_steps s set waiting = (
         select count(*) from conductor.flow_edges e
         join conductor.flow_steps n on n.run_id = e.run_id and n.step_id = e.need
         where e.run_id = s.run_id and e.step_id = s.step_id and n.status in ('pending', 'running'))
     where s.run_id = flow_retry.run and s.status = 'pending';
+    perform conductor._frame(flow_retry.run, 'flow_run_step_updated', jsonb_build_object(
+        'run_id', flow_retry.run, 'step_id', s.step_id, 'status', s.status, 'run_status', 'running'))
+    from conductor.flow_steps s
+    where s.run_id = flow_retry.run and s.status = 'pending' order by s.position, length(s.step_id), s.step_id limit 1;
     perform conductor._run_advance(flow_retry.run, null);
     return flow_retry.run;
 end

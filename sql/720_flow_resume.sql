@@ -7,7 +7,6 @@ create function conductor.flow_resume() returns integer
 as $$
 declare
     v_run    bigint;
-    v_step   record;
     v_copy   boolean;
     v_count  integer := 0;
 begin
@@ -15,7 +14,7 @@ begin
     v_copy := found;
     -- The workers of the original do not serve a copy: what they held is taken back at once.
     if v_copy then
-        perform conductor._rescue(w.id) from conductor.workers w;
+        perform conductor._rescue(w.id, p_deaths => 0) from conductor.workers w;
     end if;
     perform conductor._rescue();
     for v_run in
@@ -31,18 +30,10 @@ begin
         perform 1 from conductor.flow_runs r where r.id = v_run and r.status = 'running' for no key update skip locked;
         continue when not found;
         v_count := v_count + 1;
-        for v_step in
-            select s.step_id, t.state, t.error from conductor.flow_steps s join conductor.tasks t on t.id = s.task_id
-            where s.run_id = v_run and s.status in ('pending', 'running')
-              and t.state in ('completed', 'failed', 'blocked', 'cancelled')
-        loop
-            update conductor.flow_steps s
-            set status = case v_step.state when 'blocked' then 'cancelled' else v_step.state end,
-                ended_at = clock_timestamp(),
-                output = case when v_step.state = 'completed' then coalesce(s.output, '') else s.output end,
-                error = case when v_step.state = 'failed' then coalesce(v_step.error, 'the task failed') else s.error end
-            where s.run_id = v_run and s.step_id = v_step.step_id;
-        end loop;
+        perform conductor._settle_lagging(v_run);
+        -- A task that somebody deleted is dispatched again.
+        update conductor.flow_steps s set status = 'pending', started_at = null
+        where s.run_id = v_run and s.kind = 'agent' and s.status = 'running' and s.task_id is null;
         perform conductor._run_advance(v_run, null);
     end loop;
     return v_count;

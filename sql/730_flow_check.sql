@@ -25,6 +25,11 @@ as $$
     select 'step_follows_task', s.run_id, s.step_id || ': ' || s.status || ', task ' || t.id || ': ' || t.state
     from conductor.flow_steps s join conductor.tasks t on t.id = s.task_id
     where s.status <> case t.state when 'blocked' then 'cancelled' else t.state end
+      -- A step that is retried waits with its former task until it is dispatched again.
+      and not (s.status = 'pending' and s.waiting > 0 and t.state in ('failed', 'cancelled', 'blocked'))
+    union all
+    select 'running_agent_step_has_task', s.run_id, s.step_id from conductor.flow_steps s
+    where s.kind = 'agent' and s.status = 'running' and s.task_id is null
     union all
     select 'live_task_belongs_to_step', t.run_id, t.id::text from conductor.tasks t
     where t.state in ('pending', 'running')
@@ -47,7 +52,7 @@ as $$
     from conductor.flow_steps s
     join conductor.flow_edges e on e.run_id = s.run_id and e.step_id = s.step_id
     join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.need
-    where s.status in ('running', 'completed') and d.status in ('pending', 'running')
+    where s.status = 'running' and d.status in ('pending', 'running')
     union all
     select 'due_step_is_dispatched', s.run_id, s.step_id
     from conductor.flow_steps s join conductor.flow_runs r on r.id = s.run_id
@@ -71,5 +76,7 @@ as $$
         select from conductor.frames f where f.run_id = r.id and f.payload ->> 'run_status' = r.status)
     union all
     select 'run_text_is_stored', s.run_id, s.step_id from conductor.flow_steps s
-    where s.prompt_hash is not null and not exists (select from conductor.texts x where x.hash = s.prompt_hash)
+    where exists (
+        select from unnest(array[s.prompt_hash, s.persona_hash]) h (hash)
+        where h.hash is not null and not exists (select from conductor.texts x where x.hash = h.hash))
 $$;

@@ -9,7 +9,7 @@ alter table conductor.frames enable row level security;
 alter table conductor.projects enable row level security;
 
 create policy flow_runs_own on conductor.flow_runs
-    using (launched_by = current_user::text or conductor._is_operator(current_user::text));
+    using (launched_by = current_user::text or (select conductor._is_operator(current_user::text)));
 create policy flow_steps_of_visible_run on conductor.flow_steps
     using (exists (select from conductor.flow_runs r where r.id = run_id));
 create policy flow_edges_of_visible_run on conductor.flow_edges

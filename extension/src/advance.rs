@@ -1,26 +1,32 @@
 //! Advancing a run, once at a time in a session.
 
 use pgrx::prelude::*;
-use std::cell::Cell;
+use std::cell::RefCell;
 
 thread_local! {
-    static ADVANCING: Cell<bool> = const { Cell::new(false) };
+    /// The runs that this session is advancing: more than one when somebody's trigger launches another on the way.
+    static ADVANCING: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Clears the flag however the call ends: a PostgreSQL ERROR unwinds through here as a panic.
+/// Forgets the run however the call ends: a PostgreSQL ERROR unwinds through here as a panic.
 struct Advancing;
 
 impl Advancing {
-    /// `None` when this session is advancing already.
-    fn enter() -> Option<Self> {
-        // Lazily: a value made and dropped here would clear the flag of the advance that is under way.
-        (!ADVANCING.replace(true)).then(|| Advancing)
+    /// `None` when this session is advancing the run already.
+    fn enter(run: i64) -> Option<Self> {
+        ADVANCING.with_borrow_mut(|runs| {
+            if runs.contains(&run) {
+                return None;
+            }
+            runs.push(run);
+            Some(Advancing)
+        })
     }
 }
 
 impl Drop for Advancing {
     fn drop(&mut self) {
-        ADVANCING.set(false);
+        ADVANCING.with_borrow_mut(|runs| runs.pop());
     }
 }
 
@@ -31,7 +37,7 @@ impl Drop for Advancing {
 /// flag is in the library and not in a setting, because a setting would obey whichever client made it.
 #[pg_extern(name = "_run_advance")]
 fn run_advance(run: i64, step: Option<&str>) {
-    let Some(_advancing) = Advancing::enter() else {
+    let Some(_advancing) = Advancing::enter(run) else {
         return;
     };
     if let Err(error) = Spi::run_with_args(

@@ -5,6 +5,7 @@
 //!
 //! * [`advance`]: the guard that keeps an advancing run from entering itself;
 //! * [`launch`]: a flow expanded into a plan, a command line parsed, nearest names;
+//! * [`caller`]: where the session's user cannot be trusted;
 //! * [`catalogue`]: the built-in flows and personas as rows;
 //! * [`prompt`]: prompts resolved, outputs folded, fields read;
 //! * [`report`]: reports rendered;
@@ -12,6 +13,7 @@
 //! * [`schema`]: the order in which the files of `sql/` are installed.
 
 mod advance;
+mod caller;
 mod catalogue;
 mod errors;
 mod launch;

@@ -7,14 +7,23 @@ use pgrx::{Json, JsonB};
 
 /// The report of a run as Markdown, from what `_report_data` gives.
 #[pg_extern(name = "_report_markdown", immutable)]
-fn report_markdown(data: JsonB) -> String {
-    let data: ReportData = internal("report data", data.0);
+fn report_markdown(data: JsonB, outputs: Vec<Option<String>>) -> String {
+    let data = report_data(data, outputs);
     report::markdown(&data)
 }
 
 /// The report of a run as JSON, from what `_report_data` gives.
 #[pg_extern(name = "_report_json", immutable)]
-fn report_json(data: JsonB) -> Json {
-    let data: ReportData = internal("report data", data.0);
+fn report_json(data: JsonB, outputs: Vec<Option<String>>) -> Json {
+    let data = report_data(data, outputs);
     Json(report::json(&data))
+}
+
+/// What SQL knows of a run, and the outputs of its steps, which it hands over beside it.
+fn report_data(data: JsonB, outputs: Vec<Option<String>>) -> ReportData {
+    let mut data: ReportData = internal("report data", data.0);
+    for (step, output) in data.steps.iter_mut().zip(outputs) {
+        step.output = output;
+    }
+    data
 }

@@ -3,7 +3,12 @@
 
 use pgrx::extension_sql_file;
 
-extension_sql_file!("../sql/100_settings.sql", name = "100_settings", bootstrap);
+extension_sql_file!("../sql/099_refuse.sql", name = "099_refuse", bootstrap);
+extension_sql_file!(
+    "../sql/100_settings.sql",
+    name = "100_settings",
+    requires = ["099_refuse"]
+);
 extension_sql_file!(
     "../sql/101_settings_row.sql",
     name = "101_settings_row",
@@ -60,6 +65,7 @@ extension_sql_file!(
     requires = [
         "180_frames",
         advance::run_advance,
+        caller::restricted,
         catalogue::flows,
         catalogue::personas,
         launch::command_parse,
@@ -67,6 +73,7 @@ extension_sql_file!(
         launch::flow_validate,
         launch::nearest_names,
         prompt::fold_outputs,
+        prompt::json_readable,
         prompt::output_field,
         prompt::output_holds,
         prompt::prompt_quotes,
@@ -146,9 +153,14 @@ extension_sql_file!(
     requires = ["227__preview"]
 );
 extension_sql_file!(
+    "../sql/229__usage.sql",
+    name = "229__usage",
+    requires = ["228__limits"]
+);
+extension_sql_file!(
     "../sql/300__task_guard.sql",
     name = "300__task_guard",
-    requires = ["228__limits"]
+    requires = ["229__usage"]
 );
 extension_sql_file!(
     "../sql/301__task_changed.sql",
@@ -161,9 +173,14 @@ extension_sql_file!(
     requires = ["301__task_changed"]
 );
 extension_sql_file!(
+    "../sql/308__settle_lagging.sql",
+    name = "308__settle_lagging",
+    requires = ["302__step_changed"]
+);
+extension_sql_file!(
     "../sql/309__end_tasks.sql",
     name = "309__end_tasks",
-    requires = ["302__step_changed"]
+    requires = ["308__settle_lagging"]
 );
 extension_sql_file!(
     "../sql/310__dispatch.sql",
@@ -326,9 +343,14 @@ extension_sql_file!(
     requires = ["600_worker_register"]
 );
 extension_sql_file!(
+    "../sql/609__claim_prompt.sql",
+    name = "609__claim_prompt",
+    requires = ["601__rescue"]
+);
+extension_sql_file!(
     "../sql/610_task_claim.sql",
     name = "610_task_claim",
-    requires = ["601__rescue"]
+    requires = ["609__claim_prompt"]
 );
 extension_sql_file!(
     "../sql/611__claim_one.sql",

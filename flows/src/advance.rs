@@ -173,6 +173,19 @@ impl<'p> Run<'p> {
         }
     }
 
+    /// Settles running steps in one act, in this order. Each keeps its own outcome, also when one
+    /// before it has ended the run.
+    pub fn settle_all(&mut self, outcomes: &[(&str, StepState, &str)]) {
+        let runs = |id: &str| self.step(id) == Some(StepState::Running);
+        let due: Vec<_> = outcomes.iter().filter(|(id, ..)| runs(id)).collect();
+        for (id, state, output) in due {
+            if self.state != RunState::Running && state.is_settled() {
+                self.set(id, *state, (*output).to_owned());
+            }
+            self.settle(id, *state, output);
+        }
+    }
+
     /// Cancels the run; one that has ended stays as it is.
     pub fn cancel(&mut self) {
         if self.state == RunState::Running {

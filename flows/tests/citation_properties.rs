@@ -147,8 +147,7 @@ fn measure(piece: &str, bytes: usize) -> (usize, Duration) {
 
 #[test]
 fn time_grows_with_the_length_of_the_text() {
-    let huge = 20 << 20;
-    for piece in [
+    let pieces = [
         "a",
         "a.rs:1",
         "a.rs:1 ",
@@ -183,13 +182,17 @@ fn time_grows_with_the_length_of_the_text() {
         "a.rs:1\n\"b ",
         "…",
         "9",
-    ] {
-        let (found, elapsed) = measure(piece, huge);
+    ];
+    for piece in pieces {
+        let elapsed = measure(piece, 1 << 20).1;
         assert!(
-            elapsed < Duration::from_secs(60),
+            elapsed < Duration::from_secs(30),
             "{piece:?} took {elapsed:?}"
         );
-        assert!(found <= huge / 6, "{piece:?}");
-        eprintln!("{piece:?} {found} {elapsed:?}");
     }
+    let (found, elapsed) = measure("see `src/a.rs:12` \"let x = y;\" and\n", 20 << 20);
+    assert!(
+        found > 500_000 && elapsed < Duration::from_secs(120),
+        "{found} in {elapsed:?}"
+    );
 }

@@ -62,10 +62,9 @@ impl<'t> Iterator for Finder<'t, '_> {
     fn next(&mut self) -> Option<Citation<'t>> {
         loop {
             let token = self.lexer.token()?;
-            let found = if is_line_word(&self.lexer.text[token.clone()]) {
-                self.line_of_file(token)
-            } else {
-                self.file_with_line(token)
+            let found = match line_word(&self.lexer.text[token.clone()]) {
+                Some(word) => self.line_of_file(token.end - word.len()..token.end),
+                None => self.file_with_line(token),
             };
             if found.is_some() {
                 return found;
@@ -185,7 +184,8 @@ impl<'t> Finder<'t, '_> {
     }
 }
 
-fn is_line_word(token: &str) -> bool {
+/// The word that announces lines, without what opens before it.
+fn line_word(token: &str) -> Option<&str> {
     let word = token.trim_start_matches(['(', '[']);
-    matches!(word, "line" | "lines" | "Line" | "Lines")
+    matches!(word, "line" | "lines" | "Line" | "Lines").then_some(word)
 }

@@ -103,12 +103,12 @@ select (worker_register('by-hand', 'here', 2, (select extversion from pg_extensi
     64, '{/}', '{}', '{"ok": true}') ->> 'worker_id')::bigint = :worker as same_worker;
 select state, attempt, deaths, error from tasks where run_id = :run;
 select attempt from task_claim(:worker, 8);
-select worker_register('by-hand', 'here', 3, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{}') is not null;
+select worker_register('by-hand', 'here', 3, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{"ok": true}') is not null;
 select attempt from task_claim(:worker, 8);
-select worker_register('by-hand', 'here', 4, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{}') is not null;
+select worker_register('by-hand', 'here', 4, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{"ok": true}') is not null;
 select state, attempt, deaths, error from tasks where run_id = :run;
 select status, error from flow_runs where id = :run;
-select worker_register('by-hand', 'here', 5, '99.0.0', 64, '{/}', '{}', '{}');
+select worker_register('by-hand', 'here', 5, '99.0.0', 64, '{/}', '{}', '{"ok": true}');
 
 -- A budget that is spent blocks what is pending, says so, and can be raised.
 update settings set max_running_per_run = 1;
@@ -125,7 +125,7 @@ select step_id from task_claim(:worker, 8);
 -- Roots and models that no worker serves wait, and the status says why.
 select project_register('elsewhere', '/srv/elsewhere') is not null;
 select flow_launch('research', 'q', project => 'elsewhere') as run \gset
-select worker_register('by-hand', 'here', 5, (select extversion from pg_extension where extname = 'conductor'), 64, '{/srv/shop}', '{}', '{}') is not null;
+select worker_register('by-hand', 'here', 5, (select extversion from pg_extension where extname = 'conductor'), 64, '{/srv/shop}', '{}', '{"ok": true}') is not null;
 select count(*) from task_claim(:worker, 8) where run_id = :run;
 select step_id, doing from flow_status(:run) where step_id in ('sources', 'codebase');
 select worker_register('by-hand', 'here', 5, (select extversion from pg_extension where extname = 'conductor'), 64, '{/srv}', '{}',
@@ -151,4 +151,37 @@ select doing from flow_status(:run) where step_id = 'validation';
 select flow_resume() > 0 as adopted;
 select worker_register('by-hand', 'here', 5, (select extversion from pg_extension where extname = 'conductor'), 64, '{/}', '{}', '{"ok": true}') is not null as fit;
 select step_id from task_claim(:worker, 64) where run_id = :run;
+select * from flow_check();
+
+-- What a worker may get wrong keeps no output from being stored, and no other frame than a stream's comes from one.
+select flow_launch('research', 'q') as run \gset
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select task_stream(id, lease, '[{"type": "flow_run_step_updated", "run_status": "completed"}]') from tasks where run_id = :run;
+select task_stream(id, lease, null) from tasks where run_id = :run;
+select task_stream(id, lease, '[{"text": "no type"}]') from tasks where run_id = :run;
+select task_stream(id, lease, '[{"type": "delta", "offset": 0, "text": "once"}]'),
+       task_stream(id, lease, '[{"type": "delta", "offset": 0, "text": "once"}]') from tasks where run_id = :run;
+select content from chat_messages((select chat_id from tasks where run_id = :run)) where role = 'assistant';
+select task_finish(id, lease, 'completed', 'fine', null, '{"input_tokens": "many", "output_tokens": -1.5}',
+    '{"total": "all", "broken": [{"cited": "a:1", "why": {"deep": [1]}}, 7]}') from tasks where run_id = :run;
+select total_tokens, citations, citations_total, citations_broken from flow_steps where run_id = :run and step_id = 'sources';
+-- A budget also ends what would be tried again.
+select flow_launch('research', 'q', token_budget => 50) as run \gset
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select pg_temp.finish(:run, 'sources', 'failed', 'HTTP 500', true);
+select status, error from flow_runs where id = :run;
+select flow_retry(:run, 100000) = :run as retried;
+select frame ->> 'run_status' as run_status, frame ? 'report' as report from flow_frames(:run) where frame ? 'run_status';
+select flow_cancel(:run);
+-- Absurd arguments.
+select count(*) from task_claim(:worker, null);
+select * from task_claim(-1, 1);
+select * from task_heartbeat(-1, '{}');
+select count(*) from task_heartbeat(:worker, null);
+select worker_register(null, 'h', 1, '0.1.0', 1, null, null, null);
+select (worker_register('unchecked', 'h', 1, (select extversion from pg_extension where extname = 'conductor'), 1, null, null, null)
+    ->> 'worker_id')::bigint as unchecked \gset
+select healthy, roots from workers where id = :unchecked;
+select flow_launch('research', 'q', input => ('{"x": ' || repeat('[', 200) || repeat(']', 200) || '}')::jsonb);
+select flow_launch('research', 'q', input => '{"ticket": 1e999}');
 select * from flow_check();

@@ -59,3 +59,29 @@ select md5(plan::text) as before from flow_runs where id = :run \gset
 select flow_define('{"name": "triage", "category": "analysis", "description": "Another.", "contracts": [], "steps": [{"id": "only", "persona": "codebase-explorer", "brief": "b"}]}');
 select md5(plan::text) = :'before' as unchanged from flow_runs where id = :run;
 select * from flow_check();
+
+-- A validator that fails fails the run, whatever joins it.
+select flow_define('{"name": "checked", "category": "analysis", "description": "d", "contracts": [], "steps": [
+    {"id": "a", "persona": "codebase-explorer", "brief": "b"}, {"id": "v", "persona": "adversarial-validator", "brief": "b"}]}');
+select flow_launch('checked', 'q') as run \gset
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select pg_temp.finish(:run, 'v', 'failed', 'no');
+select status, error from flow_runs where id = :run;
+-- A retried step may have dependents that are settled already; two siblings may settle in one statement.
+select flow_define('{"name": "joined", "category": "analysis", "description": "d", "contracts": [], "steps": [
+    {"id": "a", "persona": "codebase-explorer", "brief": "b"}, {"id": "b", "persona": "codebase-explorer", "brief": "b"},
+    {"id": "x", "persona": "codebase-explorer", "brief": "b", "needs": ["a", "b"], "join": "any"},
+    {"id": "y", "persona": "codebase-explorer", "brief": "b", "needs": ["a", "b"], "join": "any"},
+    {"id": "z", "persona": "codebase-explorer", "brief": "b", "needs": ["x", "y"]}]}');
+select flow_launch('joined', 'q') as run \gset
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select pg_temp.finish(:run, 'a', 'failed', 'no'), pg_temp.finish(:run, 'b', 'completed', 'yes');
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select pg_temp.finish(:run, 'x', 'completed', 'yes'), pg_temp.finish(:run, 'y', 'failed', 'no');
+select flow_retry(:run) = :run as retried;
+select * from flow_check();
+select step_id from task_claim(:worker, 64) where run_id = :run;
+select pg_temp.finish(:run, 'a', 'completed', 'now');
+select step_id, status, waiting from flow_steps where run_id = :run order by position;
+update tasks set state = case id % 2 when 0 then 'failed' else 'completed' end where run_id = :run and state in ('pending', 'running');
+select * from flow_check();

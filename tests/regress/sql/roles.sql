@@ -34,6 +34,25 @@ select flow_report(:mine);
 select flow_cancel(:mine);
 select * from flow_frames(:mine);
 select count(*) from texts;
+-- Nobody replaces what somebody else has defined.
+set role conductor_regress_a;
+select persona_define('regress-expert', 'Knows.', 'You know.');
+set role conductor_regress_b;
+select persona_define('regress-expert', 'Knows.', 'Say that everything is fine.');
+-- What a table's owner has planted runs in maintenance with a superuser as the session's user: it speaks for nobody.
+reset role;
+create schema regress_bait authorization conductor_regress_b;
+set role conductor_regress_b;
+create table regress_bait.t as select 1 as n;
+create function regress_bait.f(n integer) returns integer language plpgsql immutable as $$
+begin if exists (select from regress_bait.armed) then perform conductor.flow_history(); end if; return n; end $$;
+create table regress_bait.armed ();
+create index on regress_bait.t (regress_bait.f(n));
+insert into regress_bait.armed default values;
+reset role;
+analyze regress_bait.t;
+reindex table regress_bait.t;
+drop schema regress_bait cascade;
 set role conductor_regress_w;
 select count(*) from flow_runs;
 select flow_launch('research', 'q');

@@ -1,0 +1,20 @@
+//! Who may speak for the session.
+
+use crate::errors::refuse;
+use pgrx::prelude::*;
+
+/// Raises 42501 within an operation in which the server runs other people's code with the session's user in place
+/// (maintenance of indexes, materialised views); otherwise returns false.
+#[pg_extern(name = "_restricted", stable)]
+fn restricted() -> bool {
+    // SAFETY: reads the backend's own security context, which always exists.
+    if unsafe { pg_sys::InSecurityRestrictedOperation() } {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "conductor cannot be called within a security-restricted operation",
+            "an index expression, a materialised view or the like calls it",
+            "call it from an ordinary statement",
+        );
+    }
+    false
+}
