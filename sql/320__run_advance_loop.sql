@@ -72,6 +72,8 @@ begin
         end if;
         v_settled := '{}';
         exit when v_ready is null;
+        -- A report that something follows is rendered again at the end.
+        v_report := null;
 
         -- A step that joins any of its needs cannot go without one that completed.
         for v_step in
@@ -112,7 +114,7 @@ begin
             left join conductor.flow_steps f
                 on f.run_id = p_run and f.step_id = split_part(s.foreach_field, '.', 1)
             where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
-            order by s.position
+            order by s.role = 'render', s.position
         loop
             if v_step.skipped then
                 update conductor.flow_steps s set status = 'skipped', ended_at = clock_timestamp()

@@ -28,7 +28,10 @@ fn expected() -> BTreeMap<String, Expected> {
 /// Each citation of a text once, with its quotes.
 fn found(text: &str) -> BTreeMap<String, Vec<String>> {
     let project = folder().join("project");
-    let mut known = |path: &str| project.join(path).exists();
+    let mut known = |path: &str| match path.ends_with('/') {
+        true => project.join(path).is_dir(),
+        false => project.join(path).is_file(),
+    };
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for citation in find(text, &mut known) {
         let quotes = found.entry(citation.cited.into_owned()).or_default();

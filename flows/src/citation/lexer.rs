@@ -137,12 +137,10 @@ impl<'t> Lexer<'t> {
     pub fn pass(&mut self, path: usize, end: usize) -> usize {
         let mut at = end;
         match self.span {
-            Some(span) if end <= span.end => {
-                if self.text[end..span.end].trim().is_empty() {
-                    at = span.end + span.run;
-                }
+            Some(span) if end <= span.end && self.text[end..span.end].trim().is_empty() => {
+                at = span.end + span.run;
             }
-            // It stands in words outside, behind the span of its path.
+            // More stands in the span, or the lines stand in words behind it.
             Some(_) => {}
             None if self.text[..path].ends_with('`') => {
                 at += self.text[end..].len() - self.text[end..].trim_start_matches('`').len();

@@ -36,9 +36,10 @@ pub struct Citation<'t> {
 
 /// Finds every citation of a text, in order.
 ///
-/// `known` says whether a path, relative to the project, names a file or folder. It is asked only
-/// where the form leaves a doubt: for names without a usual extension (`Makefile:3`, `bin/run:3`),
-/// for names with blanks, and for what is glued to words around it. Linear in the text's length.
+/// `known` says whether a path, relative to the project, names a file, or a folder if it ends with a
+/// slash. It is asked only where the form leaves a doubt: for names without a usual extension
+/// (`bin/run:3`), for names with blanks, and for what is glued to words around it. Linear in the
+/// text's length.
 pub fn find<'t, 'k>(
     text: &'t str,
     known: &'k mut dyn FnMut(&str) -> bool,

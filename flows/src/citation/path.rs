@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Longer than any path that is meant.
-const MAX_PATH: usize = 1024;
+const MAX_PATH: usize = 900;
 
 /// Extensions of files that have lines. Those that are also the ends of host names are left out: such
 /// a file is recognised because it, or its folder, is known.
@@ -157,13 +157,13 @@ pub(super) fn is_plausible(path: &str) -> bool {
     !shortened && !address && name(path).contains(char::is_alphanumeric)
 }
 
-/// The first folder of a path that ends with any extension.
+/// The first folder of a path that ends with any extension, with its slash.
 pub(super) fn folder(path: &str) -> Option<&str> {
-    let (folder, _) = path.split_once('/')?;
+    let folder = &path[..=path.find('/')?];
     let (stem, extension) = name(path).rsplit_once('.')?;
     let plain = extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let usual = extension.starts_with(|c: char| c.is_ascii_alphabetic()) && extension.len() <= 12;
-    (!folder.is_empty() && !stem.is_empty() && plain && usual).then_some(folder)
+    (folder != "/" && !stem.is_empty() && plain && usual).then_some(folder)
 }
 
 #[cfg(test)]

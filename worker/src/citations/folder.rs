@@ -38,9 +38,13 @@ impl Folder {
         })
     }
 
-    /// Whether a path names a file or folder in here.
+    /// Whether a path names a file in here, or a folder if it ends with a slash.
     pub fn has(&mut self, path: &str) -> bool {
-        matches!(self.find(path), Found::File(_) | Found::Other)
+        match self.find(path) {
+            Found::File(_) => true,
+            Found::Other => path.ends_with('/'),
+            Found::Nothing | Found::Outside => false,
+        }
     }
 
     /// What a path relative to the folder names.
@@ -112,7 +116,8 @@ mod tests {
         ] {
             assert_eq!(folder.find(path), wanted, "{path}");
         }
-        assert!(folder.has("src") && !folder.has("src/b.rs") && !folder.has("up"));
+        assert!(folder.has("src/a.rs") && folder.has("src/"));
+        assert!(!folder.has("src") && !folder.has("src/b.rs") && !folder.has("up/"));
     }
 
     #[test]
