@@ -37,7 +37,7 @@ impl Closers {
             if !text[from..found].ends_with('\\') {
                 return Some(found);
             }
-            at = found + 1;
+            at = found + CLOSERS[kind].len_utf8();
         }
         self.0[kind] = self.0[kind].max(to);
         None

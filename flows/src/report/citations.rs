@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::text::{Fences, Line};
+use crate::citation::find;
 
 /// What the check of one output's citations found.
 ///
@@ -65,59 +65,32 @@ fn broken(value: &Value) -> Option<Broken> {
 /// What stands behind a broken citation.
 pub(super) const MARK: &str = " ⚠ broken citation";
 
-/// Marks every place outside fenced code that cites one of `broken`. Linear in the text's length.
+/// Marks every place that cites one of `broken`. Linear in the text's length.
 pub(super) fn mark(text: &str, broken: &[Broken]) -> String {
     let wanted: HashSet<&str> = broken.iter().map(|it| it.cited.as_str()).collect();
     if wanted.is_empty() {
         return text.to_owned();
     }
+    let path = |cited: &str| {
+        cited
+            .split([':', '#'])
+            .next()
+            .unwrap_or("")
+            .replace('\\', "")
+    };
+    let paths: HashSet<String> = wanted.iter().map(|cited| path(cited)).collect();
+    let mut known = |path: &str| paths.contains(path);
     let mut out = String::with_capacity(text.len() + 1024);
-    let mut fences = Fences::default();
-    for line in text.split_inclusive('\n') {
-        if fences.line(line) == Line::Outside {
-            mark_line(&mut out, line, &wanted);
-        } else {
-            out.push_str(line);
-        }
-    }
-    out
-}
-
-fn mark_line(out: &mut String, line: &str, wanted: &HashSet<&str>) {
     let mut copied = 0;
-    let mut at = 0;
-    while let Some(colon) = line[at..].find(':').map(|found| at + found) {
-        // A path holds no colon, so no stretch of the line is looked at twice.
-        let in_path = |c: char| c.is_alphanumeric() || "/._-+@$~[]()\\#".contains(c);
-        let path = line[at..colon].trim_end_matches(in_path).len() + at;
-        at = colon + 1;
-        let digits = |from: usize| line[from..].bytes().take_while(u8::is_ascii_digit).count();
-        let first = digits(at);
-        if first == 0 {
-            continue;
-        }
-        let end = at + first;
-        let range = match line[end..].strip_prefix(['-', '–']) {
-            Some(rest) => line.len() - rest.len() + digits(line.len() - rest.len()),
-            None => end,
-        };
-        let starts = [
-            path,
-            path + line[path..colon].len() - line[path..colon].trim_start_matches(['(', '[']).len(),
-        ];
-        let found = [range, end].into_iter().find(|end| {
-            starts
-                .iter()
-                .any(|start| wanted.contains(&line[*start..*end]))
-        });
-        if let Some(end) = found {
-            out.push_str(&line[copied..end]);
+    for citation in find(text, &mut known) {
+        if wanted.contains(citation.cited.as_ref()) {
+            out.push_str(&text[copied..citation.span.end]);
             out.push_str(MARK);
-            copied = end;
-            at = end;
+            copied = citation.span.end;
         }
     }
-    out.push_str(&line[copied..]);
+    out.push_str(&text[copied..]);
+    out
 }
 
 #[cfg(test)]
@@ -144,9 +117,22 @@ mod tests {
         let text = "`src/a.rs:9` and (src/a.rs:9) but x/src/a.rs:9, src/a.rs:99, src/a.rs:9-12\n\
                     ```\nsrc/a.rs:9\n```\n";
         let marked = mark(text, &broken);
-        assert_eq!(marked.matches(MARK).count(), 3);
+        assert_eq!(marked.matches(MARK).count(), 2);
         assert_eq!(marked.replace(MARK, ""), text);
         assert!(marked.starts_with("`src/a.rs:9 ⚠ broken citation` and (src/a.rs:9 ⚠"));
+    }
+
+    #[test]
+    fn every_form_is_marked_behind_the_whole_of_it() {
+        let cited = ["src/a.rs#L9", "src/a.rs:9:5", "src/a.rs:7", "bin/run:3"];
+        let broken = cited.map(|cited| Broken {
+            cited: cited.into(),
+            why: None,
+        });
+        let text = "src/a.rs#L9, src/a.rs:9:5 and `src/a.rs`, line 7 or `bin/run:3`";
+        let marked = mark(text, &broken);
+        assert_eq!(marked.matches(MARK).count(), 4);
+        assert!(marked.contains("`src/a.rs`, line 7 ⚠") && marked.contains(":9:5 ⚠"));
     }
 
     #[test]
