@@ -249,6 +249,79 @@ fn an_empty_list_has_no_children_and_an_unreadable_one_fails() {
     );
 }
 
+/// A validator beside an agent; the report joins any of both.
+fn judged() -> Expansion {
+    let judge =
+        "[[steps]]\nid = \"judge\"\npersona = \"adversarial-validator\"\nbrief = \"Read.\"\n";
+    flow(&(agent("a", "") + judge))
+}
+
+#[test]
+fn a_failed_validator_fails_the_run_whatever_joins_it() {
+    let plan = judged();
+    for (state, end) in [(Failed, RunState::Failed), (Cancelled, RunState::Cancelled)] {
+        let mut run = run(&plan);
+        run.settle("judge", state, "");
+        assert_eq!((run.step("a"), run.state()), (Some(Cancelled), end));
+    }
+}
+
+#[test]
+fn what_is_due_with_a_step_that_fails_the_run_still_moves() {
+    let steps = agent("a", "")
+        + &agent("each", "needs = [\"a\"]\nforeach = \"a.list\"")
+        + &code("join", "fold", "needs = [\"a\"]")
+        + &agent("all", "needs = [\"each\", \"join\"]");
+    let plan = flow(&steps);
+    let mut run = run(&plan);
+    run.settle("a", Completed, "a list of things");
+    let states = ["each", "join", "all"].map(|id| run.step(id).unwrap());
+    assert_eq!(
+        (states, run.state()),
+        ([Failed, Completed, Cancelled], RunState::Failed)
+    );
+}
+
+#[test]
+fn a_fan_out_reads_nothing_that_a_failed_step_has_left() {
+    let steps = agent("a", "")
+        + &agent("b", "")
+        + &agent(
+            "each",
+            "needs = [\"a\", \"b\"]\njoin = \"any\"\nforeach = \"a.list\"",
+        );
+    let plan = flow(&steps);
+    let mut run = run(&plan);
+    run.settle("b", Completed, "");
+    run.settle("a", Failed, "{\"list\": [1]}");
+    assert_eq!(run.step("each"), Some(Failed));
+}
+
+#[test]
+fn what_settles_in_one_act_keeps_its_outcome() {
+    let plan = judged();
+    let mut run = run(&plan);
+    run.settle_all(&[("judge", Failed, ""), ("a", Completed, "")]);
+    assert_eq!(
+        (run.step("a"), run.state()),
+        (Some(Completed), RunState::Failed)
+    );
+    run.settle_all(&[("a", Failed, "")]);
+    assert_eq!(run.step("a"), Some(Completed));
+}
+
+#[test]
+fn a_run_whose_report_was_skipped_fails() {
+    let plan =
+        flow(&(agent("a", "") + &code("end", "render", "needs = [\"a\"]\nwhen = \"a.flag\"")));
+    let mut run = run(&plan);
+    run.settle("a", Completed, "{\"flag\": false}");
+    assert_eq!(
+        (run.step("end"), run.state()),
+        (Some(Skipped), RunState::Failed)
+    );
+}
+
 #[test]
 fn cancelling_is_final_and_idempotent() {
     let plan = spine();

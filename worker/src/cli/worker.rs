@@ -97,8 +97,22 @@ impl MachineArgs {
     }
 }
 
+/// From this size on a buffer is mapped by itself and goes back to the system when it is freed.
+#[cfg(target_env = "gnu")]
+const MAPPED_BYTES: libc::c_int = 1 << 20;
+
+/// Without this glibc raises that size with every huge buffer that is freed, and keeps the memory of the next ones.
+fn give_huge_buffers_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it only sets a number; nothing else runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES)
+    };
+}
+
 /// Runs the daemon; 0 after a clean end, 1 when something could not be handed back, 2 for bad settings.
 pub fn run(args: WorkerArgs) -> ExitCode {
+    give_huge_buffers_back();
     let config = match args
         .machine
         .resolve(args.slots, Some(args.name), args.models)

@@ -114,7 +114,7 @@ impl<'a> Copier<'a> {
             Ok(Some(written)) => written,
             Ok(None) => return self.undo(path, "grown while they were read".into()),
             Err(Failure::Read) => return self.undo(path, "unreadable".into()),
-            Err(Failure::Write(error)) => return Err(self.failed(path, &error)),
+            Err(Failure::Write(error)) => return self.failed(path, &error).map(Some),
         };
         self.bytes += bytes;
         self.entries.push(Entry {
@@ -187,7 +187,9 @@ impl<'a> Copier<'a> {
                 AtFlags::SYMLINK_NOFOLLOW,
             )?)
         });
-        made.map_err(|error| self.failed(path, &error))?;
+        if let Err(error) = made {
+            return self.failed(path, &error).map(Some);
+        }
         self.bytes += target.len() as u64;
         self.entries.push(Entry {
             path: path.to_vec(),
@@ -214,7 +216,7 @@ impl<'a> Copier<'a> {
     fn undo(&self, path: &[u8], why: String) -> Result<Option<String>, SnapshotError> {
         match fs::unlinkat(self.target.fd(), path, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(Some(why)),
-            Err(error) => Err(self.failed(path, &error.into())),
+            Err(error) => self.failed(path, &error.into()).map(Some),
         }
     }
 
@@ -236,12 +238,16 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    fn failed(&self, path: &[u8], error: &io::Error) -> SnapshotError {
-        SnapshotError(format!(
-            "cannot write the copy of {}: {error} (look at the space of the worker's state folder, or whether the \
-             tree is changing)",
+    /// A tree that changes may show a folder and a link under one name. Everything else is our own trouble.
+    fn failed(&self, path: &[u8], error: &io::Error) -> Result<String, SnapshotError> {
+        let changed = [Errno::EXIST, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP];
+        if Errno::from_io_error(error).is_some_and(|errno| changed.contains(&errno)) {
+            return Ok("changed while the tree was read".into());
+        }
+        Err(SnapshotError(format!(
+            "cannot write the copy of {}: {error} (look at the space of the worker's state folder)",
             super::notes::shown(path)
-        ))
+        )))
     }
 }
 

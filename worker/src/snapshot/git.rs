@@ -62,11 +62,12 @@ pub(super) enum GitError {
 impl Git {
     /// Sees whether git starts, and whether it does so when confined. `scratch` is a folder of ours.
     pub fn find(program: &Path, scratch: &Path, stop: &Stop) -> Result<Git, SnapshotError> {
-        let mut git = Git {
-            program: program.to_owned(),
-            confined: true,
-        };
-        let mut version = || {
+        let mut reasons = Vec::new();
+        for confined in [true, false] {
+            let git = Git {
+                program: program.to_owned(),
+                confined,
+            };
             let call = Call {
                 args: vec![b"version"],
                 git_dir: scratch,
@@ -76,28 +77,22 @@ impl Git {
                 max_output: MAX_COMPLAINT_BYTES,
                 timeout: Duration::from_secs(20),
             };
-            let seen = git.run(call, stop);
-            git.confined = false;
-            seen
-        };
-        let (first, second) = match version() {
-            Ok(_) => (true, None),
-            Err(_) => (false, Some(version())),
-        };
-        match second {
-            None | Some(Ok(_)) => {
-                if !first {
-                    tracing::warn!(program = %program.display(), "git does not start when confined: it runs without");
+            match git.run(call, stop) {
+                Ok(_) => {
+                    if let Some(reason) = reasons.first() {
+                        tracing::warn!(program = %program.display(), reason, "git does not start confined by the kernel: it runs without");
+                    }
+                    return Ok(git);
                 }
-                git.confined = first;
-                Ok(git)
+                Err(GitError::Stopped(error)) => return Err(error),
+                Err(GitError::Failed(reason)) => reasons.push(reason),
             }
-            Some(Err(GitError::Stopped(error))) => Err(error),
-            Some(Err(GitError::Failed(reason))) => Err(SnapshotError(format!(
-                "git does not start as {}: {reason} (install git, or start the worker with the right PATH)",
-                program.display()
-            ))),
         }
+        Err(SnapshotError(format!(
+            "git does not start as {}: {} (install git, or start the worker with a PATH that has it)",
+            program.display(),
+            reasons.pop().unwrap_or_default()
+        )))
     }
 
     #[cfg(test)]

@@ -20,8 +20,8 @@ use super::repository::{Repository, follow};
 use super::shared::Stop;
 
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
-const MAX_INDEX_BYTES: u64 = 512 << 20;
-const MAX_LISTING_BYTES: usize = 512 << 20;
+const MAX_INDEX_BYTES: u64 = 256 << 20;
+const MAX_LISTING_BYTES: usize = 256 << 20;
 const MAX_PACKS: usize = 100_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Why there is no mirror.

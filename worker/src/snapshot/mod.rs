@@ -120,3 +120,10 @@ impl Snapshots {
         Shared::sweep(&self.shared, keep).await
     }
 }
+
+impl Drop for Snapshots {
+    /// Ends what is under way: the process would otherwise wait for it.
+    fn drop(&mut self) {
+        self.shared.stop_all();
+    }
+}

@@ -129,6 +129,12 @@ impl Shared {
         .await
     }
 
+    pub fn stop_all(&self) {
+        for slot in self.runs().values() {
+            slot.stop.stop();
+        }
+    }
+
     /// The slot of a run; the first who asks starts the work.
     fn slot(self: &Arc<Self>, run_id: i64, request: &Request) -> Slot {
         let mut runs = self.runs();

@@ -90,10 +90,6 @@ impl<'a> Taking<'a> {
                 ..Taken::default()
             },
         };
-        if self.request.base.is_some() && taken.commit.is_none() && self.request.root.is_some() {
-            self.notes
-                .say("a base was given, but there is no commit to compare it with");
-        }
         context.documents(&self.request.documents)?;
         let notes = self.notes.lines();
         if !notes.is_empty() {
@@ -146,6 +142,10 @@ impl<'a> Taking<'a> {
     }
 
     fn plain(&mut self, source: &Dir, work: &Path) -> Result<Taken, SnapshotError> {
+        if self.request.base.is_some() {
+            self.notes
+                .say("a base was given, but there is no commit to compare it with");
+        }
         let found = Walk {
             rules: Rules::new(b""),
             tracked: &[],

@@ -35,6 +35,21 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    /// An ordinary user cannot remove what is read-only.
+    fn drop(&mut self) {
+        let mut left = vec![self.path.clone()];
+        while let Some(folder) = left.pop() {
+            let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    left.push(entry.path());
+                }
+            }
+        }
+    }
+}
+
 /// A repository and its work tree.
 #[derive(Clone)]
 pub struct Repo {

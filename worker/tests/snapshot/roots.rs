@@ -317,3 +317,24 @@ async fn git_is_needed_for_repositories_only() {
         1
     );
 }
+
+#[tokio::test]
+async fn root_reads_the_repository_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give files away.
+        return;
+    }
+    let (_place, repo) = Place::with_repository(&[]);
+    repo.write("a", "one\n");
+    let commit = repo.commit("first");
+    repo.write("a", "two\n");
+    for path in photograph(&repo.path).into_keys() {
+        std::os::unix::fs::lchown(path, Some(65534), Some(65534)).unwrap();
+    }
+    // Git itself does not trust it.
+    assert!(!repo.try_git(&["status"]).status.success());
+    let taken = take(&repo.path).await;
+    assert_eq!(taken.snapshot.commit, Some(commit));
+    assert!(taken.read("_context/uncommitted.diff").contains("+two\n"));
+    assert!(taken.snapshot.notes.is_empty(), "{}", taken.notes());
+}

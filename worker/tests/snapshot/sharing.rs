@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use conductor_worker::snapshot::Snapshots;
 use tokio::task::JoinSet;
@@ -163,4 +164,35 @@ async fn a_later_process_keeps_what_it_is_told_to_and_sweeps_the_rest() {
 fn read_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_end_of_the_worker_ends_a_taking_under_way() {
+    let place = Place::new();
+    let repo = project(&place);
+    for i in 0..3000 {
+        repo.write(format!("many/{i}"), "x\n");
+    }
+    let snapshots = Snapshots::new(&place.path.join("state"), &git_program()).unwrap();
+    let request = request(&repo.path);
+    {
+        let leaving = snapshots.get(1, &request);
+        tokio::pin!(leaving);
+        while entries(&place).is_empty() {
+            tokio::select! {
+                biased;
+                _ = &mut leaving => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    drop(snapshots);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while entries(&place)
+        .iter()
+        .any(|name| name.starts_with("taking-"))
+    {
+        assert!(Instant::now() < deadline, "{:?}", entries(&place));
+        tokio::task::yield_now().await;
+    }
 }

@@ -37,6 +37,12 @@ async fn nothing_that_a_repository_names_runs_and_nothing_in_it_changes() {
     );
     assert_eq!(taken.read("_context/log.txt").lines().count(), 2);
     // The traps are real: git itself steps into them.
+    for name in ["code.rs", "data.bin", "notes.txt"] {
+        trap.repo.write(
+            name,
+            "of another length, so that nobody can think it unchanged\n",
+        );
+    }
     for key in ["filter.long.required", "filter.lfs.required"] {
         trap.repo.configure(key, "false");
     }
@@ -207,12 +213,12 @@ async fn unreadable_files_are_named() {
         "{}",
         taken.notes()
     );
-    set(".", 0o000);
+    set("", 0o000);
     let error = try_take(&request(&repo.path))
         .await
         .map(|_| ())
         .unwrap_err();
-    set(".", 0o700);
+    set("", 0o700);
     assert!(error.contains("right to read it"), "{error}");
 }
 
