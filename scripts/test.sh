@@ -47,7 +47,7 @@ server_tests() {
     chown postgres "$data" && as=(--runas postgres --pgdata "$data/data")
   fi
   local status=0
-  env -u RUST_BACKTRACE CARGO_TARGET_DIR="$ROOT/target" bash -c "$(declare -f cargo_pgrx); ROOT=$ROOT TOOLS=$TOOLS; cargo_pgrx test pg15 ${as[*]}" || status=$?
+  (unset RUST_BACKTRACE; extension_cargo pgrx test pg15 "${as[@]}") || status=$?
   if [ -f "$data/data/postmaster.pid" ]; then
     runuser -u "$(server_user)" -- "$(dirname "$PG15_CONFIG")/pg_ctl" -D "$data/data" -m immediate stop || true
   fi

@@ -30,8 +30,8 @@ begin
     where f.task_id = p_step.task_id and f.type <> 'usage' order by f.seq desc limit 1;
     return case v_frame.type
         when 'tool_call' then concat_ws(' ', v_frame.payload ->> 'name', left(coalesce(
-            v_frame.payload #>> '{input,file_path}', v_frame.payload #>> '{input,path}',
-            v_frame.payload #>> '{input,pattern}'), 120))
+            v_frame.payload #>> '{input,file_path}', v_frame.payload #>> '{input,pattern}',
+            v_frame.payload #>> '{input,path}'), 120))
         when 'tool_result' then 'reads what its tool returned'
         when 'reasoning_delta' then 'thinks'
         when 'delta' then 'writes its reply'

@@ -177,16 +177,10 @@ impl<'a> Answer<'a> {
         let text = passages
             .filter(|passage| passage.path == *path)
             .find_map(|passage| passage.lines.get(line.checked_sub(passage.first)?))?;
-        let words: String = text
-            .replace(['"', '`'], " ")
-            .trim()
-            .chars()
-            .take(90)
-            .collect();
         Some(Citation {
             path: path.clone(),
             line: *line,
-            quote: words.trim().into(),
+            quote: evidence::quotable(text)?,
         })
     }
 

@@ -140,7 +140,7 @@ pub fn citations(
 }
 
 /// Words of a line that can stand between quotation marks; none where there is too little to quote.
-fn quotable(line: &str) -> Option<String> {
+pub(super) fn quotable(line: &str) -> Option<String> {
     let plain = |c: char| c == '"' || c == '`' || c.is_control();
     let longest = line
         .split(plain)

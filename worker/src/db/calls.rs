@@ -19,6 +19,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(20);
 const CLAIM_LIMIT: Duration = Duration::from_secs(60);
 /// Calls that carry output, which may be tens of megabytes over a slow line.
 const BULK_LIMIT: Duration = Duration::from_secs(300);
+/// A session that has sent more than this keeps buffers of that size.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// What a worker tells about itself.
 #[derive(Debug, Clone)]
@@ -244,9 +246,8 @@ impl Db {
 
     /// Ends the attempt and returns the task's new state.
     pub async fn finish(&self, task: i64, lease: Uuid, finish: &Finish) -> Result<String, Failure> {
-        let row = self
-            .session()
-            .await?
+        let mut session = self.session().await?;
+        let row = session
             .row(
                 BULK_LIMIT,
                 "select conductor.task_finish($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -261,8 +262,11 @@ impl Db {
                     (&finish.retryable, Type::BOOL),
                 ],
             )
-            .await?;
-        Ok(row.try_get(0)?)
+            .await;
+        if finish.output.as_ref().is_some_and(|o| o.len() > KEPT_BYTES) {
+            session.close();
+        }
+        Ok(row?.try_get(0)?)
     }
 
     /// Hands a task back; costs no attempt. False when it was no longer ours.

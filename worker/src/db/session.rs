@@ -180,6 +180,11 @@ impl Session {
         }
     }
 
+    /// Ends the session instead of giving it back.
+    pub fn close(mut self) {
+        self.usable = false;
+    }
+
     /// As [`Session::rows`], for a statement that returns exactly one row.
     pub async fn row(
         &mut self,

@@ -59,6 +59,11 @@ impl MessageText {
         &self.text
     }
 
+    /// Frees what went out so far; more may follow it.
+    pub fn forget(&mut self) {
+        self.text = String::new();
+    }
+
     pub fn into_text(self) -> String {
         self.text
     }

@@ -2,6 +2,7 @@
 
 mod cleaned;
 mod code;
+mod json;
 mod lines;
 mod message;
 mod outcome;

@@ -69,7 +69,7 @@ impl Parser {
 
     /// What the current turn has written so far: what a cancelled step keeps.
     pub fn partial_output(&self) -> &str {
-        self.session.message.text()
+        self.session.text()
     }
 
     /// Lets out what was held back and judges the attempt by its result, else by how it ended.

@@ -4,7 +4,7 @@ use super::cleaned::{clean_text, clean_value, result_text};
 use super::message::{MessageText, Out};
 use super::outcome::{Outcome, Verdict, of_error, of_exit};
 use super::parser::ParserOptions;
-use super::wire::{self, Content, Line, Tokens};
+use super::wire::{self, Line, Tokens};
 use super::{Event, Exit, MAX_RESULT_CHARS, Usage};
 use crate::child::{PROMPT_COMMAND, TOOLS};
 use crate::text::{Relative, Tail};
@@ -14,7 +14,7 @@ pub(super) struct Session {
     pub options: ParserOptions,
     relative: Relative,
     reasoning: Relative,
-    pub message: MessageText,
+    message: MessageText,
     turn: u64,
     /// A message was started and nothing of it seen yet.
     fresh: bool,
@@ -66,7 +66,8 @@ impl Session {
         if self.violation.is_some() || bytes.trim_ascii().is_empty() {
             return;
         }
-        let Some(line) = wire::read(bytes) else {
+        let text = String::from_utf8_lossy(bytes);
+        let Some(line) = wire::read(&text) else {
             self.garbage_lines += 1;
             self.garbage.push(bytes);
             self.garbage.push(b"\n");
@@ -84,6 +85,14 @@ impl Session {
             ("user", _) => self.user(line),
             ("result", _) => self.result(line),
             _ => {}
+        }
+    }
+
+    /// What the last turn has written so far.
+    pub fn text(&self) -> &str {
+        match &self.ended {
+            Some(Ok(text)) => text,
+            _ => self.message.text(),
         }
     }
 
@@ -156,7 +165,7 @@ impl Session {
         }
     }
 
-    fn stream_event(&mut self, line: Line) {
+    fn stream_event(&mut self, line: Line<'_>) {
         match line.event.kind.as_str() {
             "message_start" if !self.fresh => self.start_message(None),
             "content_block_delta" => {
@@ -182,8 +191,8 @@ impl Session {
     }
 
     /// A finished block; its text is news only when it did not come in deltas.
-    fn assistant(&mut self, line: Line) {
-        let Content::Blocks(blocks) = line.message.content else {
+    fn assistant(&mut self, line: Line<'_>) {
+        let Some(blocks) = line.blocks else {
             return;
         };
         for block in blocks {
@@ -192,7 +201,7 @@ impl Session {
                 "text" => {
                     self.open_message();
                     self.fresh = false;
-                    self.write(&block.text);
+                    block.text.pieces().for_each(|piece| self.write(&piece));
                 }
                 "tool_use" => {
                     self.open_message();
@@ -223,11 +232,11 @@ impl Session {
         self.events.push(Event::Usage(self.usage));
     }
 
-    fn user(&mut self, line: Line) {
+    fn user(&mut self, line: Line<'_>) {
         self.streaming = false;
         self.finish_message();
         self.turn_over = true;
-        let Content::Blocks(blocks) = line.message.content else {
+        let Some(blocks) = line.blocks else {
             return;
         };
         for block in blocks.into_iter().filter(|b| b.kind == "tool_result") {
@@ -246,7 +255,7 @@ impl Session {
         }
     }
 
-    fn result(&mut self, line: Line) {
+    fn result(&mut self, line: Line<'_>) {
         self.streaming = false;
         self.finish_message();
         if !line.usage.is_zero() {
@@ -269,12 +278,18 @@ impl Session {
             self.ended = Some(Ok(self.message.text().to_owned()));
             return;
         };
+        // The same text once more: it may be huge, and is never held twice.
+        self.message.forget();
         let mut whole = MessageText::new(&self.relative);
-        whole.push(&result);
-        drop(result);
+        let max = self.options.max_output_bytes;
+        for piece in result.pieces() {
+            whole.push(&piece);
+            if whole.text().len() > max {
+                break;
+            }
+        }
         whole.finish();
-        if whole.text().len() > self.options.max_output_bytes {
-            let max = self.options.max_output_bytes;
+        if whole.text().len() > max {
             self.violate(format!("the answer is longer than {max} bytes"));
             return;
         }

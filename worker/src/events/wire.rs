@@ -1,15 +1,15 @@
 //! The child's lines as it writes them, read as loosely as they may change.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::json::{Text, element, member, repair};
 
 /// One line of `stream-json`. What is not named here is ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     #[serde(rename = "type")]
     pub kind: String,
     pub subtype: String,
@@ -24,9 +24,13 @@ pub(super) struct Line {
     pub event: StreamEvent,
     // assistant, user
     pub message: Message,
+    /// None for a message that is bare text.
+    #[serde(skip)]
+    pub blocks: Option<Vec<Block<'a>>>,
     // result
     pub is_error: bool,
-    pub result: Option<String>,
+    #[serde(skip)]
+    pub result: Option<Text<'a>>,
     pub error: ErrorText,
     pub usage: Tokens,
 }
@@ -58,31 +62,16 @@ pub(super) struct Delta {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
-    pub content: Content,
     pub usage: Tokens,
-}
-
-/// Blocks, or bare text.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Content {
-    Blocks(Vec<Block>),
-    Other(IgnoredAny),
-}
-
-impl Default for Content {
-    fn default() -> Self {
-        Self::Blocks(Vec::new())
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Block {
+pub(super) struct Block<'a> {
     #[serde(rename = "type")]
     pub kind: String,
-    pub text: String,
-    pub thinking: String,
+    #[serde(skip)]
+    pub text: Text<'a>,
     pub id: String,
     pub name: String,
     pub input: Value,
@@ -118,50 +107,46 @@ impl Tokens {
     }
 }
 
-/// Reads a line; None when it is not the JSON of an event.
-pub(super) fn read(line: &[u8]) -> Option<Line> {
-    let text = String::from_utf8_lossy(line);
-    let line =
-        serde_json::from_str::<Line>(&text).or_else(|_| serde_json::from_str(&repair(&text)));
-    line.ok().filter(|line| !line.kind.is_empty())
-}
-
-/// JavaScript writes half a surrogate pair as an escape, which is no text: it becomes U+FFFD.
-fn repair(text: &str) -> Cow<'_, str> {
-    let mut repaired = String::new();
-    let mut kept = 0;
-    let mut at = 0;
-    let bytes = text.as_bytes();
-    while let Some(found) = text[at..].find('\\').map(|i| i + at) {
-        let Some(unit) = escape_at(bytes, found) else {
-            // Another escape: its second character is passed over, it may be a backslash.
-            at = found + 1 + text[found + 1..].chars().next().map_or(0, char::len_utf8);
-            continue;
-        };
-        let pair = (0xD800..0xDC00).contains(&unit)
-            && escape_at(bytes, found + 6).is_some_and(|low| (0xDC00..0xE000).contains(&low));
-        at = found + if pair { 12 } else { 6 };
-        if !pair && (0xD800..0xE000).contains(&unit) {
-            repaired.push_str(&text[kept..found]);
-            repaired.push_str("\\ufffd");
-            kept = at;
+/// Reads a line; None when it is not the JSON of an event. The texts that may be huge stay in the line as they are.
+pub(super) fn read(line: &str) -> Option<Line<'_>> {
+    let mut read: Line = parse(line)?;
+    match read.kind.as_str() {
+        "" => return None,
+        "assistant" | "user" => {
+            let content = member(line, "message").and_then(|message| member(message, "content"));
+            read.blocks = content.map_or_else(|| Some(Vec::new()), blocks);
         }
+        "result" => {
+            let result = member(line, "result").filter(|result| *result != "null");
+            read.result = match result {
+                Some(result) => Some(Text::read(result)?),
+                None => None,
+            };
+        }
+        _ => {}
     }
-    if kept == 0 {
-        return Cow::Borrowed(text);
-    }
-    repaired.push_str(&text[kept..]);
-    Cow::Owned(repaired)
+    Some(read)
 }
 
-/// The code unit of a `\uXXXX` that begins at `at`.
-fn escape_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let escape = bytes.get(at..at + 6)?;
-    let digits = escape.strip_prefix(b"\\u")?;
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
+/// The blocks of a message's content; None when it is anything else.
+fn blocks(content: &str) -> Option<Vec<Block<'_>>> {
+    let mut rest = content.strip_prefix('[')?;
+    let mut blocks = Vec::new();
+    while let Some((raw, after)) = element(rest) {
+        let mut block: Block = parse(raw)?;
+        if let Some(text) = member(raw, "text") {
+            block.text = Text::read(text)?;
+        }
+        blocks.push(block);
+        rest = after;
     }
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    Some(blocks)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&repair(text)))
+        .ok()
 }
 
 #[cfg(test)]
@@ -170,7 +155,7 @@ mod tests {
 
     fn text_of(json: &str) -> Option<String> {
         let line = format!(r#"{{"type":"result","result":"{json}"}}"#);
-        read(line.as_bytes())?.result
+        Some(read(&line)?.result?.pieces().collect())
     }
 
     #[test]
@@ -192,8 +177,9 @@ mod tests {
 
     #[test]
     fn invalid_utf8_is_replaced() {
-        let line = read(b"{\"type\":\"result\",\"result\":\"a\xffb\"}").unwrap();
-        assert_eq!(line.result.as_deref(), Some("a\u{fffd}b"));
+        let line = String::from_utf8_lossy(b"{\"type\":\"result\",\"result\":\"a\xffb\"}");
+        let result: String = read(&line).unwrap().result.unwrap().pieces().collect();
+        assert_eq!(result, "a\u{fffd}b");
     }
 
     #[test]
@@ -207,7 +193,49 @@ mod tests {
             b"{\"type\":\"result\",\"result\":\"\\ud83",
             b"\xff",
         ] {
-            assert!(read(garbage).is_none(), "{garbage:?}");
+            let line = String::from_utf8_lossy(garbage);
+            assert!(read(&line).is_none(), "{garbage:?}");
         }
+    }
+    #[test]
+    fn a_result_that_is_no_text_is_no_event_and_none_is_one() {
+        assert!(read(r#"{"type":"result","result":3}"#).is_none());
+        for absent in [r#"{"type":"result","result":null}"#, r#"{"type":"result"}"#] {
+            assert!(read(absent).unwrap().result.is_none());
+        }
+    }
+
+    #[test]
+    fn blocks_are_read_with_their_texts_and_bare_text_is_none() {
+        let line = r#" { "type" : "assistant" , "message" : { "usage" : {"input_tokens" : 7} , "content" :
+            [ {"type":"text","text":"a\ud83d]\"}"} , {"text":"","type":"tool_use","name":"x\ud83d","input":{"a":[1]}} ] } } "#;
+        let read_line = read(line).unwrap();
+        assert_eq!(read_line.message.usage.input_tokens, 7);
+        let blocks = read_line.blocks.unwrap();
+        assert_eq!(blocks[0].text.pieces().collect::<String>(), "a\u{fffd}]\"}");
+        assert_eq!(
+            (blocks[1].name.as_str(), &blocks[1].input["a"][0]),
+            ("x\u{fffd}", &1.into())
+        );
+        assert_eq!(blocks.len(), 2);
+        for (content, count) in [
+            ("[]", Some(0)),
+            ("\"bare\"", None),
+            ("[{\"text\":3}]", None),
+        ] {
+            let line = format!(r#"{{"type":"user","message":{{"content":{content}}}}}"#);
+            assert_eq!(
+                read(&line).unwrap().blocks.map(|b| b.len()),
+                count,
+                "{content}"
+            );
+        }
+        assert!(
+            read(r#"{"type":"user"}"#)
+                .unwrap()
+                .blocks
+                .unwrap()
+                .is_empty()
+        );
     }
 }
