@@ -6,7 +6,7 @@ create function conductor._settle_lagging(p_run bigint) returns void
 as $$
     update conductor.flow_steps s
     set status = case t.state when 'blocked' then 'cancelled' else t.state end, ended_at = clock_timestamp(),
-        output = case when t.state = 'completed' then coalesce(s.output, '') else s.output end,
+        output = coalesce(s.output, case when t.state = 'completed' then '' else conductor._streamed(t.id, t.attempt) end),
         error = case when t.state = 'failed' then coalesce(t.error, 'the task failed without saying why') else s.error end
     from conductor.tasks t
     where s.run_id = p_run and s.status in ('pending', 'running') and t.id = s.task_id

@@ -13,8 +13,9 @@ begin
     select s.step_id, s.status, s.error into v_step, v_status, v_error
     from conductor.flow_steps s where s.run_id = p_run and s.role = 'render' order by s.position desc limit 1;
     if v_report is null and v_status = 'completed' then
-        select conductor._report_markdown(d.data, d.outputs) into v_report
-        from conductor._report_data(p_run, 'completed') d;
+        v_report := conductor._code_step(p_run, v_step, 'render');
+        select s.status, s.error into v_status, v_error
+        from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_step;
     end if;
     if v_report is null then
         perform conductor._run_end(p_run, 'failed', format('step %s %s: %s', v_step, v_status, coalesce(v_error, '')));
