@@ -11,6 +11,4 @@ as $$
     from conductor.tasks t
     where s.run_id = p_run and s.status in ('pending', 'running') and t.id = s.task_id
       and t.state in ('completed', 'failed', 'blocked', 'cancelled')
-      -- A step that is retried waits with its former task until it is dispatched again.
-      and not (s.status = 'pending' and s.waiting > 0)
 $$;

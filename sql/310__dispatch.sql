@@ -13,7 +13,7 @@ as $$
         returning id, step_id
     ), task as (
         insert into conductor.tasks (run_id, chat_id, parent_task_id, input, model)
-        select p_run, c.id, s.task_id, x.body, r.model
+        select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id), x.body, r.model
         from chat c
         join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
         join conductor.texts x on x.hash = s.prompt_hash

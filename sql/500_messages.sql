@@ -13,6 +13,6 @@ cross join lateral (values
                      when 'failed' then 'failed' else 'cancelled' end,
         coalesce(s.started_at, c.created_at))
 ) m (ordinal, role, content, status, at)
-where m.ordinal < 2 or (t.id is not null and t.state <> 'pending');
+where m.ordinal = 0 or (m.ordinal = 1 and t.id is not null) or t.state <> 'pending';
 
 comment on view conductor.messages is 'Messages of every chat that the caller may see; status streaming, complete, cancelled or failed.';

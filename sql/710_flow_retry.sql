@@ -28,7 +28,7 @@ begin
     where r.id = flow_retry.run;
     -- What failed and is needed by nothing that is still to come stays as it is.
     update conductor.flow_steps s
-    set status = 'pending', error = null, output = null, started_at = null, ended_at = null
+    set status = 'pending', task_id = null, error = null, output = null, started_at = null, ended_at = null
     where s.run_id = flow_retry.run and s.status in ('failed', 'cancelled')
       and (not exists (select from conductor.flow_edges e where e.run_id = s.run_id and e.need = s.step_id)
            or exists (select from conductor.flow_edges e

@@ -27,8 +27,6 @@ as $$
     select 'step_follows_task', s.run_id, s.step_id || ': ' || s.status || ', task ' || t.id || ': ' || t.state
     from conductor.flow_steps s join conductor.tasks t on t.id = s.task_id
     where s.status <> case t.state when 'blocked' then 'cancelled' else t.state end
-      -- A step that is retried waits with its former task until it is dispatched again.
-      and not (s.status = 'pending' and s.waiting > 0 and t.state in ('failed', 'cancelled', 'blocked'))
     union all
     select 'running_agent_step_has_task', s.run_id, s.step_id from conductor.flow_steps s
     where s.kind = 'agent' and s.status = 'running' and s.task_id is null
