@@ -10,6 +10,12 @@ declare
     v_plan jsonb := p_expansion -> 'plan';
     v_run  bigint;
 begin
+    if v_plan @? '$.steps[*] ? (@.role == "merge_findings")' then
+        raise exception using errcode = '0A000',
+            message = 'this version cannot merge findings yet',
+            detail = format('flow: %s, code: merge_findings', v_plan ->> 'flow'),
+            hint = 'use a fold, and let an agent join the findings';
+    end if;
     insert into conductor.texts (hash, body)
     -- Only what is not there yet: an insert would wait for another launch that brings the same text.
     select t.key, t.value from jsonb_each_text(p_expansion -> 'texts') t
