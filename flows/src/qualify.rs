@@ -1,6 +1,7 @@
 //! Finding ids made unique: personas number alike, so `S1` of the step `structure` becomes
 //! `structure/S1`.
 
+use crate::text::closing_ticks;
 use crate::text::{Fences, Line};
 
 /// Qualifies the finding ids of one output: `prefix` and one to four digits, as whole tokens.
@@ -62,7 +63,7 @@ impl Ids<'_> {
             if run >= LONGEST_SPAN || unclosed[run] {
                 continue;
             }
-            let Some(close) = closing_run(line, open, run) else {
+            let Some(close) = closing_ticks(&line[open..], run).map(|at| at + open) else {
                 unclosed[run] = true;
                 continue;
             };
@@ -150,22 +151,6 @@ fn begins_token(before: &str) -> bool {
         Some(':') => chars.next() != Some(':'),
         Some(c) => !c.is_alphanumeric(),
     }
-}
-
-/// Where the next run of exactly `run` back-ticks begins.
-fn closing_run(line: &str, from: usize, run: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(start) = line[at..].find('`').map(|found| at + found) {
-        let length = line[start..]
-            .bytes()
-            .take_while(|byte| *byte == b'`')
-            .count();
-        if length == run {
-            return Some(start);
-        }
-        at = start + length;
-    }
-    None
 }
 
 #[cfg(test)]

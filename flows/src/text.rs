@@ -168,6 +168,22 @@ pub fn quotable(text: &str) -> (Cow<'_, str>, String) {
     (Cow::Owned(out), fence)
 }
 
+/// The length of what stands before the next run of exactly `run` back-ticks.
+pub(crate) fn closing_ticks(text: &str, run: usize) -> Option<usize> {
+    let mut at = 0;
+    while let Some(start) = text[at..].find('`').map(|found| at + found) {
+        let length = text[start..]
+            .bytes()
+            .take_while(|byte| *byte == b'`')
+            .count();
+        if length == run {
+            return Some(start);
+        }
+        at = start + length;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

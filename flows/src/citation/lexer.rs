@@ -1,5 +1,6 @@
 //! The tokens of a Markdown text that may be paths: line by line, fences left out, code spans known.
 
+use crate::text::closing_ticks;
 use std::ops::Range;
 
 use super::path;
@@ -108,7 +109,7 @@ impl<'t> Lexer<'t> {
         if self.span.is_some() || run >= LONGEST_RUN || self.unclosed & (1 << run) != 0 {
             return;
         }
-        match closing(&rest[run..], run) {
+        match closing_ticks(&rest[run..], run) {
             Some(length) => {
                 let end = start + length;
                 self.span = Some(Span { start, end, run });
@@ -167,22 +168,6 @@ impl<'t> Lexer<'t> {
         self.free = self.at;
         self.span = self.span.filter(|span| self.at < span.end);
     }
-}
-
-/// The length of what stands before the next run of exactly `run` back-ticks.
-pub(super) fn closing(text: &str, run: usize) -> Option<usize> {
-    let mut at = 0;
-    while let Some(start) = text[at..].find('`').map(|found| at + found) {
-        let length = text[start..]
-            .bytes()
-            .take_while(|byte| *byte == b'`')
-            .count();
-        if length == run {
-            return Some(start);
-        }
-        at = start + length;
-    }
-    None
 }
 
 /// How long the rest of an address is.

@@ -1,6 +1,6 @@
 //! The words quoted beside a citation, and whether they stand in a text.
 
-use super::lexer::closing;
+use crate::text::closing_ticks;
 
 /// How many bytes a citation and its quote may lie apart.
 const MAX_GAP: usize = 80;
@@ -116,7 +116,7 @@ fn in_ticks(text: &str, at: usize) -> Option<Quote<'_>> {
     let from = at + run;
     let rest = crate::text::cut_at_char(&text[from..], MAX_QUOTE);
     let line = rest.split('\n').next().unwrap_or("");
-    let close = from + closing(line, run)?;
+    let close = from + closing_ticks(line, run)?;
     let words = text[from..close].trim();
     let words = words
         .strip_prefix('"')
