@@ -9,6 +9,37 @@ use crate::persona::{Persona, Personas};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
+/// The launcher's order within the categories. A flow that is missing here comes last in its category.
+const ORDER: [&str; 22] = [
+    "research",
+    "investigate",
+    "architectural-analysis",
+    "gap-analysis",
+    "test-planning",
+    "project-discovery",
+    "issue-triage",
+    "plan-a-feature",
+    "plan-implementation",
+    "plan-a-phased-build",
+    "plan-work-items",
+    "iterative-plan-review",
+    "architectural-decision-record",
+    "coding-standard",
+    "runbook",
+    "project-documentation",
+    "stakeholder-summary",
+    "code-review",
+    "security-review",
+    "resilience-review",
+    "data-review",
+    "ux-review",
+];
+
+fn place(flow: &str) -> usize {
+    let listed = ORDER.iter().position(|name| *name == flow);
+    listed.unwrap_or(ORDER.len())
+}
+
 /// The personas of the library.
 #[derive(Debug)]
 pub struct BuiltinPersonas(BTreeMap<String, Persona>);
@@ -53,7 +84,7 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
             Err(problem) => problems.push(problem),
         }
     }
-    flows.sort_by_key(|flow| flow.head().category);
+    flows.sort_by_key(|flow| (flow.head().category, place(flow.name())));
     Catalog {
         personas,
         flows,
@@ -61,7 +92,7 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     }
 });
 
-/// The flows of the library, in the launcher's order: by category, then by name.
+/// The flows of the library, in the launcher's order: by category, the usual ones first.
 pub fn builtin_flows() -> &'static [Definition] {
     &CATALOG.flows
 }

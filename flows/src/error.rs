@@ -49,8 +49,12 @@ pub enum ErrorKind {
     Conflict,
     /// A render step that something needs, or a second one.
     RenderNotLast,
+    /// A number that is too small or too large.
+    OutOfRange,
     /// Nothing of the flow runs with this launch.
     NothingToRun,
+    /// The flow works on a document, and the launch has neither one nor files to find one in.
+    NoDocument,
 }
 
 impl ErrorKind {
@@ -79,7 +83,9 @@ impl ErrorKind {
             Self::ReferenceNotNeeded => "reference_not_needed",
             Self::Conflict => "conflict",
             Self::RenderNotLast => "render_not_last",
+            Self::OutOfRange => "out_of_range",
             Self::NothingToRun => "nothing_to_run",
+            Self::NoDocument => "no_document",
         }
     }
 }
@@ -155,6 +161,11 @@ impl FlowError {
     /// The field, `angles[2].persona` for example; empty when the whole file is meant.
     pub fn field(&self) -> &str {
         &self.0.field
+    }
+
+    /// What is wrong, a lower-case fragment without the value.
+    pub fn problem(&self) -> &str {
+        &self.0.problem
     }
 
     /// The value that was found there, if there was one.

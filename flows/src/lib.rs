@@ -16,8 +16,11 @@
 //! | [`prompt`], [`resolve`](mod@resolve) | prompt templates, and outputs put into them |
 //! | [`fold`](mod@fold), [`qualify`](mod@qualify) | joined outputs, finding ids made unique |
 //! | [`fields`] | fields of outputs that `when` and `foreach` read |
+//! | [`findings`] | findings of reviewers: read, joined, judged |
 //! | [`citation`] | citations of lines in what models write |
-//! | [`report`] | the report as Markdown and JSON |
+//! | [`reply`] | whether a reply is a result |
+//! | [`report`] | the report as Markdown, JSON and HTML |
+//! | [`graph`] | the steps as Mermaid and SVG |
 //! | [`frame`] | what a run tells its listeners |
 //! | [`text`] | control characters, cuts, fences |
 
@@ -26,15 +29,19 @@ pub mod catalog;
 pub mod citation;
 pub mod definition;
 pub mod error;
+mod escape;
 pub mod expand;
 pub mod fields;
+pub mod findings;
 pub mod fold;
 pub mod frame;
+pub mod graph;
 pub mod name;
 pub mod persona;
 pub mod plan;
 pub mod prompt;
 pub mod qualify;
+pub mod reply;
 pub mod report;
 pub mod resolve;
 pub mod text;
@@ -53,4 +60,4 @@ pub use plan::{Document, Expansion, Join, Kind, Launch, Plan, PlanStep, Role, wa
 pub use prompt::quoted_steps;
 pub use qualify::qualify;
 pub use report::{ReportData, ReportRun, ReportStep};
-pub use resolve::{Upstream, resolve};
+pub use resolve::{Material, Upstream, resolve};

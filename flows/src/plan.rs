@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::findings::MergeOptions;
 use crate::name::{Band, Category, Contract, names};
 
 /// The version of the plan's form that this library writes.
@@ -109,6 +110,9 @@ pub struct Plan {
     /// The flow that would sensibly follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Whether the flow works on a document that the launcher provides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_document: bool,
     /// The steps, in the order in which they are shown; every need stands before who needs it.
     pub steps: Vec<PlanStep>,
 }
@@ -147,6 +151,9 @@ pub struct PlanStep {
     /// `STEP.FIELD`, the list of a fan-out.
     #[serde(default)]
     pub foreach: Option<String>,
+    /// How it merges, if it merges findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeOptions>,
     /// 1 for steps without needs, else one more than the latest of its needs.
     pub wave: u32,
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::parent_of_child;
-use crate::prompt::{Piece, fair_shares, pieces};
+use crate::plan::Document;
+use crate::prompt::{Piece, SNAPSHOT, fair_shares, pieces};
 use crate::qualify::qualify;
-use crate::text::{cut_at_line, one_line, quotable, strip_marks};
+use crate::text::{cut_at_line, one_line, quotable, strip_controls, strip_marks};
 
 /// A step that came before, and what it put out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,29 +62,40 @@ enum Stretch<'a> {
     Quoted {
         head: String,
         text: String,
-        source: String,
+        /// Where all of it can be read, for the note on a cut; may be empty.
+        whole: String,
     },
 }
 
-/// Completes a template: puts in the outputs that it quotes and the element of a fan-out's child.
-/// The snapshot's mark stays for the worker.
+/// What a template's marks are replaced with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Material<'a> {
+    /// The steps that are quoted; may hold the children of a quoted fan-out.
+    pub upstream: &'a [Upstream],
+    /// The element of a fan-out's child.
+    pub element: Option<&'a Value>,
+    /// What the launcher provided.
+    pub documents: &'a [Document],
+}
+
+/// Completes a template: puts in the outputs that it quotes, provided documents and the element of a
+/// fan-out's child. The snapshot's mark stays for the worker.
 ///
-/// `upstream` may hold the children of a quoted fan-out. The prompt has at most `max_bytes` bytes
-/// if its fixed part leaves room for that: outputs and element are cut to fair shares of what is
-/// left, at line boundaries, and say so; persona, question, documents and contracts are never cut.
-/// Never panics, whatever it is given.
-pub fn resolve(
-    template: &str,
-    upstream: &[Upstream],
-    element: Option<&Value>,
-    max_bytes: usize,
-) -> String {
+/// The prompt has at most `max_bytes` bytes if its fixed part leaves room for that: outputs,
+/// documents and element are cut to fair shares of what is left, at line boundaries, and say so;
+/// persona, question and contracts are never cut. Never panics, whatever it is given.
+pub fn resolve(template: &str, material: &Material, max_bytes: usize) -> String {
+    let project = template.contains(SNAPSHOT);
     let mut stretches = Vec::new();
     for piece in pieces(template) {
         match piece {
             Piece::Text(text) => stretches.push(Stretch::Fixed(text.into())),
-            Piece::Element => stretches.push(element_stretch(element)),
-            Piece::Output(step) => quote(&mut stretches, step, upstream),
+            Piece::Element => stretches.push(element_stretch(material.element)),
+            Piece::Output(step) => quote(&mut stretches, step, material.upstream),
+            Piece::Document(number) => {
+                let document = material.documents.get(number);
+                stretches.push(document_stretch(document, project));
+            }
         }
     }
     assemble(stretches, max_bytes)
@@ -99,7 +111,27 @@ fn element_stretch(element: Option<&Value>) -> Stretch<'static> {
     Stretch::Quoted {
         head: String::new(),
         text,
-        source: String::new(),
+        whole: String::new(),
+    }
+}
+
+fn document_stretch(document: Option<&Document>, project: bool) -> Stretch<'static> {
+    let Some(document) = document else {
+        return Stretch::Fixed("(this document is not there any more)".into());
+    };
+    let whole = if project {
+        format!("all of it is in {SNAPSHOT}/_context/documents")
+    } else {
+        String::new()
+    };
+    let text = strip_controls(&document.text);
+    Stretch::Quoted {
+        head: format!(
+            "Document `{}`:\n\n",
+            strip_controls(&one_line(&document.name, 200)).replace('`', "'")
+        ),
+        text: quotable(text.trim_end_matches('\n')).0.into_owned(),
+        whole,
     }
 }
 
@@ -176,7 +208,7 @@ fn upstream_stretch(up: &Upstream) -> Stretch<'static> {
     Stretch::Quoted {
         head: strip_marks(&head).into_owned(),
         text,
-        source: id,
+        whole: format!("the full text: flow_step_output(run, '{id}')"),
     }
 }
 
@@ -190,15 +222,15 @@ fn assemble(stretches: Vec<Stretch>, max_bytes: usize) -> String {
     for stretch in &stretches {
         match stretch {
             Stretch::Fixed(text) => fixed += text.len(),
-            Stretch::Quoted { head, text, source } => {
+            Stretch::Quoted { head, text, whole } => {
                 fixed += head.len() + FRAME;
-                notes += note(text.len(), text.len(), source).len();
+                notes += note(text.len(), text.len(), whole).len();
                 sizes.push(text.len());
             }
         }
     }
-    let whole = fixed + sizes.iter().sum::<usize>() <= max_bytes;
-    let budget = if whole {
+    let fits = fixed + sizes.iter().sum::<usize>() <= max_bytes;
+    let budget = if fits {
         usize::MAX
     } else {
         max_bytes.saturating_sub(fixed + notes)
@@ -208,7 +240,7 @@ fn assemble(stretches: Vec<Stretch>, max_bytes: usize) -> String {
     for stretch in stretches {
         match stretch {
             Stretch::Fixed(text) => out.push_str(&text),
-            Stretch::Quoted { head, text, source } => {
+            Stretch::Quoted { head, text, whole } => {
                 let shown = cut_at_line(&text, shares.next().unwrap_or(0));
                 let (_, fence) = quotable(shown);
                 out.push_str(&head);
@@ -220,7 +252,7 @@ fn assemble(stretches: Vec<Stretch>, max_bytes: usize) -> String {
                 }
                 out.push_str(&fence);
                 if shown.len() < text.len() {
-                    out.push_str(&note(text.len() - shown.len(), text.len(), &source));
+                    out.push_str(&note(text.len() - shown.len(), text.len(), &whole));
                 }
             }
         }
@@ -228,11 +260,7 @@ fn assemble(stretches: Vec<Stretch>, max_bytes: usize) -> String {
     out
 }
 
-fn note(left: usize, all: usize, source: &str) -> String {
-    if source.is_empty() {
-        return format!("\n[{left} of {all} bytes are left out here]");
-    }
-    format!(
-        "\n[{left} of {all} bytes are left out here; the full text: flow_step_output(run, '{source}')]"
-    )
+fn note(left: usize, all: usize, whole: &str) -> String {
+    let separator = if whole.is_empty() { "" } else { "; " };
+    format!("\n[{left} of {all} bytes are left out here{separator}{whole}]")
 }

@@ -1,14 +1,18 @@
 //! The library's own flows and personas.
 
 mod common;
+#[path = "common/decided.rs"]
+mod decided;
 
 use std::collections::BTreeSet;
 
 use common::{documents, launch, template};
+use conductor_flows::plan::PlanStep;
 use conductor_flows::{
-    Band, Contract, Definition, Kind, Launch, Personas, Role, builtin_flow, builtin_flows,
+    Band, Contract, Definition, ErrorKind, Launch, Personas, Role, builtin_flow, builtin_flows,
     builtin_personas, builtin_problems, expand, waves,
 };
+use decided::decided;
 
 #[test]
 fn every_embedded_file_is_right() {
@@ -17,19 +21,23 @@ fn every_embedded_file_is_right() {
         .map(|problem| format!("{problem}; {}", problem.cure()))
         .collect();
     assert!(problems.is_empty(), "{problems:#?}");
-    assert!(builtin_flows().len() >= 4);
+    assert_eq!(builtin_flows().len(), 22);
+    assert_eq!(builtin_personas().all().count(), 23);
 }
 
 #[test]
 fn flows_come_in_the_launchers_order_and_are_found_by_name() {
-    let order: Vec<_> = builtin_flows()
+    let order: Vec<(String, &str)> = builtin_flows()
         .iter()
-        .map(|flow| (flow.head().category, flow.name()))
+        .map(|flow| (flow.head().category.to_string(), flow.name()))
         .collect();
-    assert!(order.is_sorted());
+    let decided: Vec<(String, &str)> = decided()
+        .iter()
+        .map(|flow| (flow.category.to_owned(), flow.name))
+        .collect();
+    assert_eq!(order, decided);
     for flow in builtin_flows() {
         assert_eq!(builtin_flow(flow.name()), Some(flow));
-        assert!(!flow.head().contracts.is_empty(), "{}", flow.name());
     }
     assert_eq!(builtin_flow("no-such-flow"), None);
 }
@@ -63,9 +71,12 @@ fn every_persona_appears_in_a_flow() {
 }
 
 #[test]
-fn what_follows_a_flow_is_no_flow_of_its_own() {
+fn what_follows_a_flow_is_another_flow_of_the_library() {
     for flow in builtin_flows() {
-        assert_ne!(flow.head().next.as_deref(), Some(flow.name()));
+        let next = flow.head().next.as_deref();
+        let next = next.unwrap_or_else(|| panic!("{} names no next flow", flow.name()));
+        assert_ne!(next, flow.name());
+        assert!(builtin_flow(next).is_some(), "{next} after {}", flow.name());
     }
 }
 
@@ -120,92 +131,66 @@ fn prefixes_are_the_decided_ones() {
         ("test-engineer", "T"),
         ("user-experience-designer", "UX"),
     ];
-    for persona in builtin_personas().all() {
-        let decided = decided.iter().find(|(name, _)| *name == persona.name);
-        assert_eq!(
-            decided.map(|(_, prefix)| *prefix),
-            Some(persona.prefix.as_str()),
-            "{}",
-            persona.name
-        );
+    let found: Vec<(&str, &str)> = builtin_personas()
+        .all()
+        .map(|persona| (persona.name.as_str(), persona.prefix.as_str()))
+        .collect();
+    assert_eq!(found, decided);
+}
+
+#[test]
+fn definitions_are_the_decided_ones() {
+    for decided in decided() {
+        let name = decided.name;
+        let flow = builtin_flow(name).unwrap_or_else(|| panic!("{name} is missing"));
+        let head = flow.head();
+        assert_eq!(head.category.to_string(), decided.category, "{name}");
+        let contracts: Vec<String> = head.contracts.iter().map(ToString::to_string).collect();
+        assert_eq!(contracts, decided.contracts, "{name}");
+        let json = flow.to_json();
+        let synthesizer = json["synthesizer"]["persona"].as_str();
+        assert_eq!(synthesizer, decided.synthesizer, "{name}");
+        let entries = json["angles"].as_array().or(json["steps"].as_array());
+        let first = entries.unwrap().iter().filter(|entry| {
+            entry["persona"].is_string() && entry["needs"].as_array().is_none_or(Vec::is_empty)
+        });
+        let angles: Vec<Vec<&str>> = first
+            .map(|entry| {
+                let keys = ["id", "persona", "band", "when"];
+                keys.iter().filter_map(|key| entry[key].as_str()).collect()
+            })
+            .collect();
+        assert_eq!(angles, decided.angles, "{name}");
     }
 }
 
-/// Angles by band, as decided.
+/// The agents of a run, and the personas of fan-outs, which have a step for each element.
+fn agents(steps: &[PlanStep]) -> impl Iterator<Item = &PlanStep> {
+    steps.iter().filter(|step| step.persona.is_some())
+}
+
 #[test]
-fn rosters_are_the_decided_ones() {
-    let roster = |flow: &str, band: Band| -> Vec<String> {
-        let expansion = expand(
-            builtin_flow(flow).unwrap(),
-            &launch(band),
-            builtin_personas(),
-        )
-        .unwrap();
-        let agents = expansion
-            .plan
-            .steps
-            .iter()
-            .filter(|step| step.kind == Kind::Agent);
-        agents
-            .map(|step| format!("{}:{}", step.id, step.persona.as_deref().unwrap()))
-            .collect()
-    };
-    let validation = "validation:adversarial-validator";
-    let architecture = [
-        "structure:structural-analyst",
-        "behavior:behavioral-analyst",
-        "concurrency:concurrency-analyst",
-        "topology:system-architect",
-        "synthesis:software-architect",
-        validation,
-    ];
-    let without = |left: &[&str]| -> Vec<&str> {
-        architecture
-            .iter()
-            .copied()
-            .filter(|it| !left.iter().any(|id| it.starts_with(id)))
-            .collect()
-    };
-    assert_eq!(
-        roster("architectural-analysis", Band::Small),
-        without(&["behavior", "concurrency", "topology"])
-    );
-    assert_eq!(
-        roster("architectural-analysis", Band::Medium),
-        without(&["concurrency", "topology"])
-    );
-    assert_eq!(roster("architectural-analysis", Band::Large), architecture);
-    assert_eq!(
-        roster("research", Band::Large),
-        [
-            "sources:research-analyst",
-            "codebase:codebase-explorer",
-            "options:research-analyst",
-            "prior-art:research-analyst",
-            validation
-        ]
-    );
-    assert_eq!(
-        roster("gap-analysis", Band::Large),
-        [
-            "gap:gap-analyzer",
-            "sweep:junior-developer",
-            "current-state:evidence-based-investigator",
-            validation
-        ]
-    );
-    assert_eq!(
-        roster("plan-a-feature", Band::Large),
-        [
-            "scope:project-manager",
-            "questions:junior-developer",
-            "experience:user-experience-designer",
-            "edges:edge-case-explorer",
-            "abuse:adversarial-security-analyst",
-            "synthesis:project-manager",
-            validation
-        ]
-    );
+fn a_run_has_the_agents_of_its_band() {
+    for decided in decided() {
+        for band in Band::ALL {
+            let flow = builtin_flow(decided.name).unwrap();
+            let plan = expand(flow, &launch(*band), builtin_personas())
+                .unwrap()
+                .plan;
+            let found: Vec<String> = agents(&plan.steps)
+                .map(|step| format!("{}:{}", step.id, step.persona.as_deref().unwrap()))
+                .collect();
+            let joins = |angle: &&Vec<&str>| angle[2].parse::<Band>().unwrap() <= *band;
+            let angles = decided.angles.iter().filter(joins);
+            let mut wanted: Vec<String> = angles.map(|it| format!("{}:{}", it[0], it[1])).collect();
+            wanted.extend(decided.synthesizer.map(|it| format!("synthesis:{it}")));
+            wanted.push(match decided.name {
+                "code-review" => "verify:adversarial-validator".to_owned(),
+                _ => "validation:adversarial-validator".to_owned(),
+            });
+            assert_eq!(found, wanted, "{} at {band}", decided.name);
+        }
+    }
 }
 
 #[test]
@@ -240,9 +225,23 @@ fn every_flow_expands_at_every_band_with_and_without_everything() {
                     fast,
                     ..launch(*band)
                 };
-                for launch in [bare, full] {
-                    check(flow, &launch);
+                let document = Launch {
+                    documents: documents(),
+                    ..bare
+                };
+                if flow.head().needs_document {
+                    let error = expand(flow, &bare, builtin_personas()).unwrap_err();
+                    assert_eq!(
+                        error.kind(),
+                        ErrorKind::NoDocument.as_str(),
+                        "{}",
+                        flow.name()
+                    );
+                } else {
+                    check(flow, &bare);
                 }
+                check(flow, &document);
+                check(flow, &full);
             }
         }
     }
@@ -257,16 +256,16 @@ fn check(flow: &Definition, launch: &Launch) {
         plan.step("report").map(|step| step.role),
         Some(Role::Render)
     );
-    assert_eq!(
-        waves(plan)[0]
+    let general = matches!(flow, Definition::General(_));
+    let first = if general { Role::Step } else { Role::Angle };
+    assert!(waves(plan)[0].iter().all(|step| step.role == first));
+    assert!(agents(&plan.steps).count() <= flow.agents(launch.band));
+    let merges = |id: &String| {
+        plan.steps
             .iter()
-            .filter(|step| step.role == Role::Angle)
-            .count(),
-        waves(plan)[0].len()
-    );
-    let agents = plan.steps.iter().filter(|step| step.kind == Kind::Agent);
-    assert!(agents.clone().count() <= flow.agents(launch.band));
-    for step in agents {
+            .any(|other| other.role == Role::MergeFindings && other.needs.contains(id))
+    };
+    for step in agents(&plan.steps) {
         let prompt = template(&expansion, &step.id);
         let system = &expansion.texts[step.persona_hash.as_ref().unwrap()];
         let place = format!("{}/{} at {}", flow.name(), step.id, launch.band);
@@ -284,13 +283,18 @@ fn check(flow: &Definition, launch: &Launch) {
             );
             assert!(!text.contains('\r') && text.len() < 40_000, "{place}");
         }
+        let reviews = step.persona.as_deref() == Some("adversarial-validator");
         for contract in Contract::ALL {
-            let reviews = step.role == Role::Validator;
             let has = |reviews| {
                 let text = conductor_flows::prompt::contract_text(*contract, reviews);
                 prompt.contains(text.lines().next().expect("it is not empty"))
             };
-            let wanted = plan.contracts.contains(contract);
+            let advises = *contract == Contract::Yagni && merges(&step.id);
+            assert!(
+                !advises || prompt.contains("YAGNI contract, advisory."),
+                "{place}"
+            );
+            let wanted = plan.contracts.contains(contract) && !advises;
             assert_eq!(
                 (has(reviews), has(!reviews)),
                 (wanted, false),

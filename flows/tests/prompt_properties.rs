@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{agent, expanded, general, launch, read, template};
+use common::{agent, expanded, general, launch, put, read, template};
 use conductor_flows::{
-    Band, Document, Launch, Upstream, field, fold, qualify, quoted_steps, resolve,
+    Band, Document, Launch, Material, Upstream, field, fold, qualify, quoted_steps, resolve,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -92,17 +92,18 @@ proptest! {
         prop_assert!(template.starts_with("# "));
         prop_assert_eq!(quoted_steps(template), ["a", "b"]);
         let kept: String = question.chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).collect();
-        let prompt = resolve(template, &ups, None, max);
+        let material = Material { upstream: &ups, documents: &documents, element: None };
+        let prompt = resolve(template, &material, max);
         let persona = "You are the reader. Files stand in \u{1}snapshot\u{1}.";
         prop_assert!(expansion.texts.values().any(|text| text == persona));
         let contract = conductor_flows::prompt::contract_text(conductor_flows::Contract::Evidence, false);
         for part in [kept.as_str(), "Read.", contract.trim(), "# The form of your reply"] {
             prop_assert!(prompt.contains(part));
         }
-        let marks = template.matches("\u{1}snapshot\u{1}").count();
+        let marks = prompt.matches("\u{1}snapshot\u{1}").count();
         prop_assert_eq!(prompt.matches('\u{1}').count(), 2 * marks, "only the snapshot's marks are left");
         // The fixed part may be larger than the budget; what is put in never makes it so.
-        prop_assert!(prompt.len() <= max.max(template.len() + 12_000));
+        prop_assert!(prompt.len() <= max.max(template.len() + 13_000));
     }
 
     #[test]
@@ -112,12 +113,12 @@ proptest! {
             output: Some(output.repeat(200)), ..Upstream::default()
         }).collect();
         let template: String = (0..ups.len()).map(|i| format!("\u{1}output:s{i}\u{1}\n")).collect();
-        prop_assert!(resolve(&template, &ups, None, max).len() <= max);
+        prop_assert!(put(&template, &ups, None, max).len() <= max);
     }
 
     #[test]
     fn any_template_resolves(template in hostile(), ups in upstream(), element in hostile(), max: usize) {
-        resolve(&template, &ups, Some(&Value::String(element)), max);
+        put(&template, &ups, Some(&Value::String(element)), max);
         quoted_steps(&template);
     }
 

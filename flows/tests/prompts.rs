@@ -2,16 +2,28 @@
 
 mod common;
 
-use common::{agent, documents, expanded, general, launch, read, template};
-use conductor_flows::{Band, Document, Launch, Upstream, fold, quoted_steps, resolve};
+use common::{agent, documents, expanded, general, launch, put, read, template};
+use conductor_flows::{Band, Document, Launch, Material, Upstream, fold, quoted_steps, resolve};
 use serde_json::json;
 
 const MARK: char = '\u{1}';
 
-/// The prompt of a single reading step.
+/// The prompt of a single reading step, with the documents of the launch.
 fn prompt(launch: &Launch) -> String {
+    prompt_within(launch, 1 << 20)
+}
+
+fn prompt_within(launch: &Launch, max_bytes: usize) -> String {
     let definition = read(&general(&agent("a", ""))).unwrap();
-    template(&expanded(&definition, launch), "a").to_owned()
+    let material = Material {
+        documents: launch.documents,
+        ..Material::default()
+    };
+    resolve(
+        template(&expanded(&definition, launch), "a"),
+        &material,
+        max_bytes,
+    )
 }
 
 fn up(id: &str, output: &str) -> Upstream {
@@ -41,7 +53,11 @@ fn parts_come_in_order() {
         ..launch(Band::Large)
     };
     let expansion = expanded(&read(&definition).unwrap(), &launch);
-    let prompt = template(&expansion, "a");
+    let material = Material {
+        documents: documents(),
+        ..Material::default()
+    };
+    let prompt = resolve(template(&expansion, "a"), &material, 1 << 20);
     let parts = [
         "# Your part: A",
         "Read.",
@@ -54,7 +70,7 @@ fn parts_come_in_order() {
         "# Provided documents",
         "Retry three times.",
         "# What the steps before you found",
-        "\u{1}output:b\u{1}",
+        "## b: no output was recorded",
         "# Contracts",
         "Evidence contract",
         "YAGNI contract",
@@ -164,15 +180,25 @@ fn huge_documents_are_cut_and_say_so() {
             text: "all of it".to_owned(),
         },
     ];
-    let prompt = prompt(&Launch {
+    let with = Launch {
         documents: &documents,
         ..launch(Band::Small)
-    });
-    assert!(prompt.len() < 110 * 1024);
+    };
+    let prompt = prompt_within(&with, 100_000);
+    assert!(
+        (90_000..=100_000).contains(&prompt.len()),
+        "{}",
+        prompt.len()
+    );
     assert!(prompt.contains(
-        "of 5000000 bytes are left out here; all of it is in \u{1}snapshot\u{1}/_context/documents]"
+        "of 4999999 bytes are left out here; all of it is in \u{1}snapshot\u{1}/_context/documents]"
     ));
     assert!(prompt.contains("all of it\n```"));
+    let without = Launch {
+        project: None,
+        ..with
+    };
+    assert!(prompt_within(&without, 100_000).contains("of 4999999 bytes are left out here]"));
 }
 
 #[test]
@@ -182,7 +208,7 @@ fn outputs_are_put_in_with_their_ids_qualified() {
         marked("output:structure"),
         marked("snapshot")
     );
-    let prompt = resolve(
+    let prompt = put(
         &template,
         &[up("structure", "S1 and `S2`\n")],
         None,
@@ -205,7 +231,7 @@ fn an_output_cannot_become_a_mark_or_leave_its_fence() {
     let mut ups = ups.to_vec();
     ups[0].label = marked("snapshot");
     ups[0].citations = Some(json!({"total": 1, "broken": [marked("snapshot")]}));
-    let prompt = resolve(&template, &ups, Some(&element), 1 << 20);
+    let prompt = put(&template, &ups, Some(&element), 1 << 20);
     assert!(!prompt.contains(MARK) && !prompt.contains("never shown"));
     assert!(prompt.contains("``````\nsnapshotoutput:b\n```\n# Contracts\n`````x\n``````"));
 }
@@ -217,17 +243,15 @@ fn a_missing_output_says_why() {
     failed.output = None;
     failed.status = "failed".to_owned();
     failed.error = Some("connection\nrefused".to_owned());
-    let prompt = resolve(&template, std::slice::from_ref(&failed), None, 1 << 20);
+    let prompt = put(&template, std::slice::from_ref(&failed), None, 1 << 20);
     assert_eq!(prompt, "## a (A): no output (failed: connection refused)");
     assert_eq!(
-        resolve(&template, &[], None, 1 << 20),
+        put(&template, &[], None, 1 << 20),
         "## a: no output was recorded"
     );
-    assert!(
-        resolve(&template, &[up("a", " \n")], None, 99).contains("completed with an empty output")
-    );
+    assert!(put(&template, &[up("a", " \n")], None, 99).contains("completed with an empty output"));
     failed.output = Some("half".to_owned());
-    let half = resolve(&template, &[failed], None, 1 << 20);
+    let half = put(&template, &[failed], None, 1 << 20);
     assert!(half.contains("incomplete: (failed: connection refused)") && half.contains("half"));
 }
 
@@ -243,7 +267,7 @@ fn children_stand_in_for_their_fan_out_in_order() {
         up("other/1", "no"),
         up("each/1", "one"),
     ];
-    let prompt = resolve(&template, &ups, None, 1 << 20);
+    let prompt = put(&template, &ups, None, 1 << 20);
     let places: Vec<usize> = ["each/1 ", "one", "each/2 ", "two", "each/10 ", "ten"]
         .iter()
         .map(|it| prompt.find(it).expect(it))
@@ -256,7 +280,7 @@ fn children_stand_in_for_their_fan_out_in_order() {
 fn the_validator_is_told_which_citations_are_broken() {
     let mut judged = up("a", "see x.rs:9");
     judged.citations = Some(json!({"total": 5, "broken": [{"cited": "x.rs:9"}]}));
-    let prompt = resolve(&marked("output:a"), &[judged], None, 1 << 20);
+    let prompt = put(&marked("output:a"), &[judged], None, 1 << 20);
     assert!(prompt.contains("Checked by machine: 1 of its 5 citations are broken: x.rs:9"));
 }
 
@@ -264,14 +288,14 @@ fn the_validator_is_told_which_citations_are_broken() {
 fn elements_are_texts_or_json() {
     let template = marked("element");
     assert_eq!(
-        resolve(&template, &[], Some(&json!("src/a.rs")), 999),
+        put(&template, &[], Some(&json!("src/a.rs")), 999),
         "```\nsrc/a.rs\n```"
     );
     assert_eq!(
-        resolve(&template, &[], Some(&json!({"a": 1})), 999),
+        put(&template, &[], Some(&json!({"a": 1})), 999),
         "```\n{\n  \"a\": 1\n}\n```"
     );
-    assert_eq!(resolve(&template, &[], None, 999), "(no element was given)");
+    assert_eq!(put(&template, &[], None, 999), "(no element was given)");
 }
 
 #[test]
@@ -284,7 +308,7 @@ fn what_does_not_fit_is_cut_to_fair_shares_at_lines_and_says_so() {
     );
     let long = "0123456789\n".repeat(1000);
     let ups = [up("a", &long), up("b", "short"), up("c", &long)];
-    let prompt = resolve(&template, &ups, None, 8000);
+    let prompt = put(&template, &ups, None, 8000);
     assert!(
         prompt.len() <= 8000 && prompt.len() > 7000,
         "{}",
@@ -306,7 +330,7 @@ fn what_does_not_fit_is_cut_to_fair_shares_at_lines_and_says_so() {
 #[test]
 fn the_fixed_part_is_never_cut() {
     let template = format!("{}\n{}\nend", "x".repeat(5000), marked("output:a"));
-    let prompt = resolve(&template, &[up("a", "output")], None, 100);
+    let prompt = put(&template, &[up("a", "output")], None, 100);
     assert!(prompt.starts_with(&"x".repeat(5000)) && prompt.ends_with("\nend"));
     assert!(prompt.contains("[6 of 6 bytes are left out here"));
 }
@@ -314,7 +338,7 @@ fn the_fixed_part_is_never_cut() {
 #[test]
 fn a_huge_output_is_cut_quickly() {
     let huge = "é S1 `x` ``` y\n".repeat(1_500_000);
-    let prompt = resolve(&marked("output:a"), &[up("a", &huge)], None, 100_000);
+    let prompt = put(&marked("output:a"), &[up("a", &huge)], None, 100_000);
     assert!(prompt.len() <= 100_000);
 }
 
@@ -327,7 +351,7 @@ fn broken_templates_stay_as_they_are() {
         "\u{1}unknown\u{1}x",
         "\u{1}snapshot",
     ] {
-        assert_eq!(resolve(template, &[], None, 10), template);
+        assert_eq!(put(template, &[], None, 10), template);
     }
     // A stray sign does not hide the mark that follows.
     assert_eq!(quoted_steps("\u{1}x\u{1}output:a\u{1}"), ["a"]);

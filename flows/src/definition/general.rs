@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::read::Table;
 use super::{HEAD_KEYS, Head, graph, label_of, read_head};
 use crate::error::{ErrorKind, FlowError, choose};
+use crate::findings::MergeOptions;
 use crate::name::{Band, Fact, field_reference, names};
 use crate::persona::Personas;
 use crate::plan::Join;
@@ -59,6 +60,9 @@ pub enum Work {
     Code {
         /// Which code.
         code: Code,
+        /// How it merges, if it merges findings.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        merge: Option<MergeOptions>,
     },
 }
 
@@ -73,9 +77,17 @@ names! {
     Render = "render",
 }
 
-const KEYS: [&str; 10] = [
-    "id", "label", "persona", "brief", "code", "needs", "join", "band", "when", "foreach",
+const KEYS: [&str; 12] = [
+    "id", "label", "persona", "brief", "code", "needs", "join", "band", "when", "foreach", "cap",
+    "exempt",
 ];
+
+/// How many findings of one reviewer go on, unless the flow says otherwise.
+pub const DEFAULT_CAP: usize = 10;
+/// The highest cap that a flow can set.
+pub const MOST_CAP: usize = 1000;
+/// The field of merged findings that a `foreach` reads.
+pub const GROUPS: &str = "groups";
 
 /// The step that is added to a flow without a render step.
 pub(super) const REPORT: &str = crate::plan::spine_ids::REPORT;
@@ -114,7 +126,10 @@ fn read_step(entry: &Table, personas: &dyn Personas) -> Result<Step, FlowError> 
                         .with_cure(format!("remove {key}, or remove code and name a persona")));
                 }
             }
-            Work::Code { code }
+            Work::Code {
+                code,
+                merge: merge_options(entry, code)?,
+            }
         }
         None if !entry.has("persona") && !entry.has("brief") => {
             return Err(entry
@@ -125,10 +140,13 @@ fn read_step(entry: &Table, personas: &dyn Personas) -> Result<Step, FlowError> 
                 )
                 .with_cure("add persona and brief, or code"));
         }
-        None => Work::Agent {
-            persona: entry.persona("persona", personas)?,
-            brief: entry.required_text("brief")?,
-        },
+        None => {
+            no_merge_keys(entry)?;
+            Work::Agent {
+                persona: entry.persona("persona", personas)?,
+                brief: entry.required_text("brief")?,
+            }
+        }
     };
     Ok(Step {
         label: entry.text("label")?.unwrap_or_else(|| label_of(&id)),
@@ -144,6 +162,47 @@ fn read_step(entry: &Table, personas: &dyn Personas) -> Result<Step, FlowError> 
         foreach: reference(entry, "foreach", false)?,
         id,
     })
+}
+
+/// `cap` and `exempt`, which only merging takes.
+fn merge_options(entry: &Table, code: Code) -> Result<Option<MergeOptions>, FlowError> {
+    if code != Code::MergeFindings {
+        return no_merge_keys(entry).map(|()| None);
+    }
+    let needs = entry.texts("needs")?;
+    let exempt = entry.texts("exempt")?;
+    if let Some((n, unknown)) = exempt
+        .iter()
+        .enumerate()
+        .find(|(_, id)| !needs.contains(id))
+    {
+        return Err(entry
+            .error(
+                ErrorKind::UnknownStep,
+                &format!("exempt[{n}]"),
+                "not a step whose findings are merged:",
+            )
+            .with_value(unknown)
+            .with_cure(choose(unknown, needs.iter().map(String::as_str))));
+    }
+    Ok(Some(MergeOptions {
+        cap: entry.count("cap", MOST_CAP)?.unwrap_or(DEFAULT_CAP),
+        exempt,
+    }))
+}
+
+fn no_merge_keys(entry: &Table) -> Result<(), FlowError> {
+    match ["cap", "exempt"].into_iter().find(|key| entry.has(key)) {
+        None => Ok(()),
+        Some(key) => Err(entry
+            .error(
+                ErrorKind::Conflict,
+                key,
+                "only merge_findings takes such a key",
+            )
+            .with_value(key)
+            .with_cure(format!("remove {key}"))),
+    }
 }
 
 fn reference(entry: &Table, key: &str, facts: bool) -> Result<Option<String>, FlowError> {
@@ -174,7 +233,7 @@ fn reference(entry: &Table, key: &str, facts: bool) -> Result<Option<String>, Fl
 
 /// One report, after which nothing comes; code that joins needs something to join.
 fn check_render(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> {
-    let is = |step: &Step, wanted: Code| step.work == Work::Code { code: wanted };
+    let is = |step: &Step, wanted: Code| matches!(&step.work, Work::Code { code, .. } if *code == wanted);
     let mut renders = steps
         .iter()
         .enumerate()
@@ -185,6 +244,20 @@ fn check_render(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> {
             .error(ErrorKind::RenderNotLast, "code", "a second render step")
             .with_value(&step.id)
             .with_cure("keep one render step: a run has one report"));
+    }
+    let mut merges = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| is(step, Code::MergeFindings));
+    if let Some((second, step)) = merges.nth(1) {
+        return Err(entries[second]
+            .error(
+                ErrorKind::Conflict,
+                "code",
+                "a second step that merges findings",
+            )
+            .with_value(&step.id)
+            .with_cure("let one step merge the findings of all reviewers"));
     }
     for (i, step) in steps.iter().enumerate() {
         if render.is_some_and(|(_, render)| step.needs.contains(&render.id)) {

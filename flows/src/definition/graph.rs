@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::general::Step;
+use super::general::{Code, GROUPS, Step, Work};
 use super::read::Table;
 use crate::error::{ErrorKind, FlowError, choose};
 use crate::name::field_reference;
@@ -51,8 +51,11 @@ pub(super) fn check(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> 
     }
     for (entry, step) in entries.iter().zip(steps) {
         for (key, reference) in [("when", &step.when), ("foreach", &step.foreach)] {
-            if let Some((source, _)) = reference.as_deref().and_then(field_reference) {
-                check_reference(entry, key, source, step, steps, &index)?;
+            if let Some(reference) = reference
+                .as_deref()
+                .filter(|it| field_reference(it).is_some())
+            {
+                check_reference(entry, key, reference, step, steps, &index)?;
             }
         }
     }
@@ -62,11 +65,12 @@ pub(super) fn check(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> 
 fn check_reference(
     entry: &Table,
     key: &str,
-    source: &str,
+    reference: &str,
     step: &Step,
     steps: &[Step],
     index: &BTreeMap<&str, usize>,
 ) -> Result<(), FlowError> {
+    let (source, field) = reference.split_once('.').unwrap_or((reference, ""));
     let before = ancestors(step, steps, index);
     let Some(found) = index.get(source) else {
         return Err(entry
@@ -83,6 +87,23 @@ fn check_reference(
             )
             .with_value(source)
             .with_cure(format!("add {source:?} to needs")));
+    }
+    let merges = matches!(
+        steps[*found].work,
+        Work::Code {
+            code: Code::MergeFindings,
+            ..
+        }
+    );
+    if merges && field != GROUPS {
+        return Err(entry
+            .error(
+                ErrorKind::BadReference,
+                key,
+                "merged findings have no field",
+            )
+            .with_value(field)
+            .with_cure(format!("read {source}.{GROUPS}")));
     }
     if steps[*found].foreach.is_some() {
         return Err(entry

@@ -5,13 +5,14 @@
 
 mod general;
 mod graph;
+pub mod locate;
 mod read;
 mod spine;
 
 use serde::Serialize;
 use serde_json::Value;
 
-pub use general::{Code, General, Step, Work};
+pub use general::{Code, DEFAULT_CAP, GROUPS, General, MOST_CAP, Step, Work};
 pub use spine::{Angle, Spine, Synthesizer, Validator};
 
 use crate::error::{ErrorKind, FlowError};
@@ -46,9 +47,19 @@ pub struct Head {
     /// The flow that would sensibly follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Whether it works on a document that the launcher provides.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub needs_document: bool,
 }
 
-const HEAD_KEYS: [&str; 5] = ["name", "category", "description", "contracts", "next"];
+const HEAD_KEYS: [&str; 6] = [
+    "name",
+    "category",
+    "description",
+    "contracts",
+    "next",
+    "needs_document",
+];
 
 impl Definition {
     /// Reads the TOML form. `file_name` is the file's name, `research.toml` for example; the flow
@@ -197,6 +208,7 @@ fn read_head(table: &Table) -> Result<Head, FlowError> {
         description,
         contracts,
         next,
+        needs_document: table.flag("needs_document")?,
     })
 }
 

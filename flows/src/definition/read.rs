@@ -102,6 +102,32 @@ impl<'a> Table<'a> {
         Ok(Some(text))
     }
 
+    /// True or false; false when it is not there.
+    pub fn flag(&self, key: &str) -> Result<bool, FlowError> {
+        match self.map.get(key) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong_type(key, "true or false", other)),
+        }
+    }
+
+    /// A whole number from 1 to `most`.
+    pub fn count(&self, key: &str, most: usize) -> Result<Option<usize>, FlowError> {
+        let Some(value) = self.map.get(key) else {
+            return Ok(None);
+        };
+        let number = value.as_u64().and_then(|it| usize::try_from(it).ok());
+        match number {
+            Some(number) if (1..=most).contains(&number) => Ok(Some(number)),
+            _ if value.is_number() => Err(self
+                .error(ErrorKind::OutOfRange, key, "out of range")
+                .with_value(value.to_string())
+                .with_cure(format!("use a whole number from 1 to {most}"))),
+            _ => Err(self.wrong_type(key, "a number", value)),
+        }
+    }
+
+    /// A text that must be there.
     pub fn required_text(&self, key: &str) -> Result<String, FlowError> {
         self.text(key)?.ok_or_else(|| {
             self.error(ErrorKind::Missing, key, format!("no {key}"))

@@ -42,6 +42,7 @@ pub(super) fn draft(
         join,
         when: None,
         foreach: None,
+        merge: None,
         wave: 0,
     };
     Draft { step, brief: None }

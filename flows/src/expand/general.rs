@@ -14,6 +14,11 @@ pub(super) fn general_drafts(general: &General, launch: &Launch) -> Vec<Draft> {
             .step
             .needs
             .retain(|need| kept.iter().any(|step| step.id == *need));
+        if let Some(merge) = &mut draft.step.merge {
+            merge
+                .exempt
+                .retain(|id| kept.iter().any(|step| step.id == *id));
+        }
     }
     restore_sources(&mut drafts);
     let plans: Vec<PlanStep> = drafts.iter().map(|draft| draft.step.clone()).collect();
@@ -77,7 +82,8 @@ fn joins(step: &Step, kept: &[&str]) -> bool {
     let code = matches!(
         step.work,
         Work::Code {
-            code: Code::Fold | Code::MergeFindings
+            code: Code::Fold | Code::MergeFindings,
+            ..
         }
     );
     !code || step.needs.iter().any(|need| kept.contains(&need.as_str()))
@@ -86,11 +92,14 @@ fn joins(step: &Step, kept: &[&str]) -> bool {
 fn general_draft(step: &Step) -> Draft {
     let needs: Vec<&str> = step.needs.iter().map(String::as_str).collect();
     let (kind, role) = match &step.work {
-        Work::Code { code: Code::Fold } => (Kind::Code, Role::Fold),
-        Work::Code {
-            code: Code::MergeFindings,
-        } => (Kind::Code, Role::MergeFindings),
-        Work::Code { code: Code::Render } => (Kind::Code, Role::Render),
+        Work::Code { code, .. } => (
+            Kind::Code,
+            match code {
+                Code::Fold => Role::Fold,
+                Code::MergeFindings => Role::MergeFindings,
+                Code::Render => Role::Render,
+            },
+        ),
         Work::Agent { .. } if step.foreach.is_some() => (Kind::Code, Role::FanOut),
         Work::Agent { persona, .. } if persona == VALIDATOR_PERSONA => {
             (Kind::Agent, Role::Validator)
@@ -98,8 +107,9 @@ fn general_draft(step: &Step) -> Draft {
         Work::Agent { .. } => (Kind::Agent, Role::Step),
     };
     let mut draft = draft(&step.id, &step.label, kind, role, &needs, step.join);
-    if let Work::Agent { persona, brief } = &step.work {
-        draft = draft.by(persona, brief);
+    match &step.work {
+        Work::Agent { persona, brief } => draft = draft.by(persona, brief),
+        Work::Code { merge, .. } => draft.step.merge.clone_from(merge),
     }
     draft.step.when = step
         .when

@@ -20,7 +20,7 @@ use general::general_drafts;
 ///
 /// Steps above the band and steps whose launch fact does not hold are left out, and so is what
 /// reads a field of such a step; needs that point to them vanish. Errors: `nothing_to_run` when no
-/// agent is left, `unknown_persona` when a persona has gone since the definition was checked.
+/// agent is left, `no_document` for a flow on a document that gets neither one nor a project, `unknown_persona` when a persona has gone since the definition was checked.
 pub fn expand(
     definition: &Definition,
     launch: &Launch,
@@ -38,6 +38,9 @@ pub fn expand(
     };
     if !works {
         return Err(nothing_to_run(definition, launch));
+    }
+    if head.needs_document && launch.documents.is_empty() && launch.project.is_none() {
+        return Err(no_document(definition));
     }
     let mut known = BTreeMap::new();
     for draft in &mut drafts {
@@ -76,6 +79,9 @@ pub fn expand(
             contracts: &head.contracts,
             reviews: name == VALIDATOR_PERSONA,
             element: step.role == Role::FanOut,
+            findings: merged(&steps, step),
+            prefix: step.prefix.as_deref().unwrap_or(""),
+            needs_document: head.needs_document,
             left_out: &left_out,
             quotes: prompt::quotes(&steps, step),
         };
@@ -94,6 +100,7 @@ pub fn expand(
         fast: launch.fast,
         contracts: head.contracts.clone(),
         next: head.next.clone(),
+        needs_document: head.needs_document,
         steps,
     };
     Ok(Expansion { plan, texts })
@@ -107,6 +114,26 @@ fn left_out(definition: &Definition, steps: &[PlanStep]) -> Vec<String> {
     let absent = |angle: &&Angle| !steps.iter().any(|step| step.id == angle.id);
     let angles = spine.angles.iter().filter(absent);
     angles.map(|angle| angle.label.clone()).collect()
+}
+
+/// Whether the findings of a step are merged, so that it has to write them in the form for that.
+fn merged(steps: &[PlanStep], step: &PlanStep) -> bool {
+    steps
+        .iter()
+        .any(|other| other.role == Role::MergeFindings && other.needs.contains(&step.id))
+}
+
+fn no_document(definition: &Definition) -> FlowError {
+    FlowError::new(
+        ErrorKind::NoDocument,
+        definition.name(),
+        "needs_document",
+        "nothing to work on, neither a document nor a project that may hold one, as asked for",
+    )
+    .with_cure(
+        "give it one: input => '{\"documents\": [{\"name\": \"spec.md\", \"text\": \"…\"}]}', or a project \
+         whose files hold it",
+    )
 }
 
 fn persona(

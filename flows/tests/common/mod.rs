@@ -1,12 +1,14 @@
 //! What several tests need.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod pages;
 pub mod random;
 pub mod reports;
 pub mod wrong;
 
 use conductor_flows::{
-    Band, Definition, Document, Expansion, FlowError, Launch, Persona, Personas, expand,
+    Band, Definition, Document, Expansion, FlowError, Launch, Material, Persona, Personas,
+    Upstream, expand, resolve,
 };
 use serde_json::Value;
 
@@ -74,6 +76,21 @@ pub fn expanded(definition: &Definition, launch: &Launch) -> Expansion {
 pub fn template<'a>(expansion: &'a Expansion, step: &str) -> &'a str {
     let step = expansion.plan.step(step).expect("the step is in the plan");
     &expansion.texts[step.prompt_hash.as_ref().expect("an agent has a prompt")]
+}
+
+/// A template with outputs and an element put in.
+pub fn put(
+    template: &str,
+    upstream: &[Upstream],
+    element: Option<&Value>,
+    max_bytes: usize,
+) -> String {
+    let material = Material {
+        upstream,
+        element,
+        documents: &[],
+    };
+    resolve(template, &material, max_bytes)
 }
 
 /// A general flow from the lines of its steps.
