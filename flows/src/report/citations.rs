@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::citation::find;
@@ -19,11 +20,12 @@ pub struct Citations {
 }
 
 /// A citation that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// As it stands in the output: `src/a.rs:99`.
     pub cited: String,
     /// What is wrong with it.
+    #[serde(default)]
     pub why: Option<String>,
 }
 

@@ -45,6 +45,18 @@ pub struct ReportRun {
     /// What the snapshot left out or changed.
     #[serde(default, deserialize_with = "notes")]
     pub snapshot_notes: Vec<String>,
+    /// The revision that it was to compare with.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// The run that it goes on from.
+    #[serde(default)]
+    pub forked_from: Option<i64>,
+    /// The step of that run from which on it ran anew.
+    #[serde(default)]
+    pub forked_at: Option<String>,
+    /// What the launcher provided.
+    #[serde(default, deserialize_with = "or_default")]
+    pub documents: Vec<ProvidedDocument>,
     /// Who launched it.
     pub launched_by: String,
     /// When, as ISO 8601.
@@ -72,6 +84,16 @@ pub struct ReportRun {
     pub error: Option<String>,
     /// The plan that it pinned.
     pub plan: Plan,
+}
+
+/// A provided document, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvidedDocument {
+    /// What it is called.
+    pub name: String,
+    /// How long it is.
+    #[serde(default, deserialize_with = "or_default")]
+    pub bytes: i64,
 }
 
 /// A step.
@@ -108,6 +130,9 @@ pub struct ReportStep {
     /// Why it failed.
     #[serde(default)]
     pub error: Option<String>,
+    /// What is to be said of its output, although it was taken.
+    #[serde(default)]
+    pub note: Option<String>,
     /// What the check of its citations found; see [`super::Citations`].
     #[serde(default)]
     pub citations: Option<Value>,

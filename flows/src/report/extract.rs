@@ -145,7 +145,7 @@ fn last_line(text: &str, wanted: impl Fn(&str) -> bool) -> Option<std::ops::Rang
 }
 
 /// `**Confidence:** medium, because …` → medium, `because …`.
-fn confidence(line: &str) -> Option<(&'static str, Option<String>)> {
+pub(super) fn confidence(line: &str) -> Option<(&'static str, Option<String>)> {
     let value = [
         "confidence",
         "overall confidence",

@@ -19,7 +19,7 @@ pub(super) fn number(value: i64) -> String {
 }
 
 /// `0.4 s`, `3 min 12 s`, `2 h 5 min`; empty when nothing is known.
-pub(super) fn duration(seconds: Option<f64>) -> String {
+pub(crate) fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else {
         return String::new();
     };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::data::{ReportRun, ReportStep};
+use super::findings::{counts as counts_of, unreadable};
 use super::format::{code, duration, inline, moment, number, plural};
 use super::parts::Parts;
 use crate::plan::Kind;
@@ -35,6 +36,27 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
     );
     put!(out, "- **Model**: {}", inline(&run.model, 200));
     put!(out, "- **Project**: {}", project(run));
+    let (changes, notes): (Vec<&String>, Vec<&String>) = run
+        .snapshot_notes
+        .iter()
+        .partition(|note| note.starts_with(CHANGES));
+    for changes in changes {
+        put!(
+            out,
+            "- **Changes**: {}",
+            inline(changes[CHANGES.len()..].trim_start(), 500)
+        );
+    }
+    if let Some(provided) = provided(run) {
+        put!(out, "- **Provided**: {provided}");
+    }
+    if let (Some(from), Some(at)) = (run.forked_from, run.forked_at.as_deref()) {
+        put!(
+            out,
+            "- **Forked**: from run {from} at {}; steps before it are those of that run, and cite what it read",
+            code(at)
+        );
+    }
     let by = inline(&run.launched_by, 100);
     put!(out, "- **Launched**: {} by {by}", moment(&run.created_at));
     if let Some(ended) = &run.ended_at {
@@ -53,14 +75,51 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
         let missing: Vec<String> = parts.missing.iter().map(|step| lost(step)).collect();
         put!(out, "- **Missing**: {}", missing.join("; "));
     }
+    if let Some(review) = &parts.review {
+        put!(out, "- **Findings**: {}", counts_of(review));
+        if let Some(steps) = unreadable(review) {
+            put!(
+                out,
+                "- **Unreadable**: {steps} replied in a form that could not be read; see below"
+            );
+        }
+    }
+    for step in &parts.roster {
+        if let Some(note) = step.note.as_deref() {
+            put!(
+                out,
+                "- **Note** on {}: {}",
+                code(&step.step_id),
+                inline(note, 300)
+            );
+        }
+    }
     citations(out, run, parts);
-    for note in &run.snapshot_notes {
+    for note in notes {
         put!(out, "- **Snapshot**: {}", inline(note, 500));
     }
 }
 
+/// What a worker's note on what there is to review begins with.
+pub(super) const CHANGES: &str = "changes:";
+
+/// `spec.md (12,345 bytes)`, or that there should be one.
+pub(super) fn provided(run: &ReportRun) -> Option<String> {
+    if run.documents.is_empty() {
+        return run
+            .plan
+            .needs_document
+            .then(|| "nothing, although this flow works on a document".to_owned());
+    }
+    let names = run.documents.iter();
+    let names: Vec<String> = names
+        .map(|it| format!("{} ({} bytes)", code(&it.name), number(it.bytes)))
+        .collect();
+    Some(names.join(", "))
+}
+
 /// What has to be said before anything else of a run that did not complete.
-fn notice(run: &ReportRun) -> Option<String> {
+pub(super) fn notice(run: &ReportRun) -> Option<String> {
     let state = match run.status.as_str() {
         "completed" => return None,
         "running" => "has not ended yet",
@@ -89,11 +148,11 @@ fn project(run: &ReportRun) -> String {
     text
 }
 
-fn short(hash: &str) -> String {
+pub(super) fn short(hash: &str) -> String {
     hash.chars().take(12).collect()
 }
 
-fn counts(parts: &Parts) -> String {
+pub(super) fn counts(parts: &Parts) -> String {
     let agents = parts.roster.iter().filter(|step| step.kind == Kind::Agent);
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for step in agents {

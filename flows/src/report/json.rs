@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::data::{ReportData, ReportStep};
 use super::parts::{Section, parts};
+use crate::findings::{Judged, Outcome, Review};
 
 /// Renders the report of a run in any status.
 ///
 /// Keys: `partial`, `run`, `validation` (a list, empty when no validator said anything), `answer`,
-/// `deferred`, `roster`, `missing`, `citations`, `next` (null when nothing follows). Of a partial
+/// `review` (null unless the flow merges findings), `deferred`, `roster`, `missing`, `citations`, `next`
+/// (null when nothing follows). Of a partial
 /// report `answer` is null and what there is stands in `unvalidated`.
 pub fn json(data: &ReportData) -> Value {
     let parts = parts(data);
@@ -40,6 +42,7 @@ pub fn json(data: &ReportData) -> Value {
         "validation": validation,
         "answer": answer,
         "unvalidated": unvalidated,
+        "review": parts.review.as_ref().map(review),
         "deferred": parts.deferred.iter().map(section).collect::<Vec<_>>(),
         "roster": parts.roster.iter().map(|it| step(it)).collect::<Vec<_>>(),
         "missing": parts.missing.iter().map(|it| json!({
@@ -52,6 +55,25 @@ pub fn json(data: &ReportData) -> Value {
             })).collect::<Vec<_>>(),
         },
         "next": parts.next.map(|next| json!({ "flow": next.flow, "call": next.call })),
+    })
+}
+
+fn review(review: &Review) -> Value {
+    let of = |outcome: Outcome| -> Vec<&Judged> {
+        let judged = review.judged.iter();
+        judged.filter(|it| it.outcome == outcome).collect()
+    };
+    json!({
+        "verified": review.verified,
+        "confirmed": of(Outcome::Confirmed),
+        "unproven": of(Outcome::Unproven),
+        "refuted": of(Outcome::Refuted),
+        "unreadable": review.raw,
+        "cut": review.merged.cut,
+        "cap": review.merged.cap,
+        "clean": review.merged.clean,
+        "missing": review.merged.missing,
+        "yagni": review.merged.yagni,
     })
 }
 
@@ -77,6 +99,7 @@ fn step(step: &ReportStep) -> Value {
         "seconds": step.seconds,
         "tokens": step.tokens,
         "error": step.error,
+        "note": step.note,
     })
 }
 

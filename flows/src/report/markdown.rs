@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use super::data::{ReportData, ReportRun, ReportStep};
+use super::findings::{findings, verification};
 use super::format::{cell, code, duration, inline, number};
 use super::header::{header, lost};
 use super::nest::nest;
 use super::parts::{Parts, Section, Validation, literal, parts};
 use crate::catalog::builtin_flow;
+use crate::findings::Review;
 use crate::name::Band;
 use crate::plan::{Kind, Role};
 use crate::text::{one_line, quotable};
@@ -20,7 +22,7 @@ pub fn markdown(data: &ReportData) -> String {
     let mut out = String::with_capacity(size + size / 16 + 8192);
     header(&mut out, &data.run, &parts);
     validation(&mut out, &data.run, &parts);
-    answer(&mut out, &parts);
+    answer(&mut out, &data.run, &parts);
     deferred(&mut out, &parts);
     roster(&mut out, &data.run, &parts);
     next(&mut out, &data.run, &parts);
@@ -29,6 +31,15 @@ pub fn markdown(data: &ReportData) -> String {
 
 fn validation(out: &mut String, run: &ReportRun, parts: &Parts) {
     put!(out, "\n## Validation\n");
+    challenge(out, run, parts);
+    for one in &parts.validations {
+        judgement(out, one, parts.validations.len() > 1);
+    }
+    trim_end(out);
+}
+
+/// What has not been challenged, and how merged findings were verified.
+pub(super) fn challenge(out: &mut String, run: &ReportRun, parts: &Parts) {
     let validators = parts
         .roster
         .iter()
@@ -48,23 +59,19 @@ fn validation(out: &mut String, run: &ReportRun, parts: &Parts) {
             "The validator {state}. What follows has not been challenged.\n"
         );
     }
-    if silent.is_empty() && parts.validations.is_empty() {
-        let why = if run
-            .plan
-            .steps
-            .iter()
-            .any(|step| step.role == Role::Validator)
-        {
+    if let Some(review) = &parts.review {
+        verification(out, review, parts);
+    } else if silent.is_empty() && parts.validations.is_empty() {
+        let has = |role: Role| run.plan.steps.iter().any(|step| step.role == role);
+        let why = if has(Role::MergeFindings) {
+            "No findings were merged and none verified"
+        } else if has(Role::Validator) {
             "No validator ran"
         } else {
             "This flow has no validator"
         };
         put!(out, "{why}: what follows has not been challenged.\n");
     }
-    for one in &parts.validations {
-        judgement(out, one, parts.validations.len() > 1);
-    }
-    trim_end(out);
 }
 
 fn judgement(out: &mut String, one: &Validation, several: bool) {
@@ -107,17 +114,30 @@ fn judgement(out: &mut String, one: &Validation, several: bool) {
 }
 
 /// Output of a model with its headings at `top` and below, and a blank line behind it.
-fn block(out: &mut String, text: &str, top: usize) {
+pub(super) fn block(out: &mut String, text: &str, top: usize) {
     out.push_str(nest(text.trim_matches('\n').trim_end(), top).trim_end());
     out.push_str("\n\n");
 }
 
-fn answer(out: &mut String, parts: &Parts) {
+fn answer(out: &mut String, run: &ReportRun, parts: &Parts) {
     let title = if parts.complete {
         "Answer"
     } else {
         "Produced before the end, not an answer"
     };
+    if let Some(review) = &parts.review {
+        let title = if parts.complete {
+            "Findings"
+        } else {
+            "Findings so far, not an answer"
+        };
+        put!(out, "\n## {title}\n");
+        findings(out, review, run.run_id);
+        yagni(out, review);
+        if parts.answer.is_empty() {
+            return;
+        }
+    }
     put!(out, "\n## {title}\n");
     if parts.answer.is_empty() {
         put!(out, "No step has put anything out.\n");
@@ -134,6 +154,24 @@ fn answer(out: &mut String, parts: &Parts) {
         }
         put!(out, "### {}\n", title_of(section.step, &incomplete));
         block(out, &section.text, 4);
+    }
+    trim_end(out);
+}
+
+/// Advice on what nobody needs, which is never a finding.
+fn yagni(out: &mut String, review: &Review) {
+    if review.merged.yagni.is_empty() {
+        return;
+    }
+    put!(out, "\n## YAGNI notes (advisory)\n");
+    for advice in &review.merged.yagni {
+        put!(
+            out,
+            "### {} ({})\n",
+            inline(&advice.label, 120),
+            code(&advice.step)
+        );
+        block(out, &advice.text, 4);
     }
     trim_end(out);
 }
@@ -191,7 +229,8 @@ fn roster(out: &mut String, run: &ReportRun, parts: &Parts) {
         } else {
             String::new()
         };
-        let status = match step.error.as_deref().map(|error| one_line(error, 80)) {
+        let remark = step.error.as_deref().or(step.note.as_deref());
+        let status = match remark.map(|remark| one_line(remark, 80)) {
             Some(error) if !error.is_empty() => cell(&format!("{}: {error}", step.status)),
             _ => cell(&step.status),
         };
@@ -218,7 +257,14 @@ fn roster(out: &mut String, run: &ReportRun, parts: &Parts) {
 
 fn next(out: &mut String, run: &ReportRun, parts: &Parts) {
     put!(out, "\n## Next\n");
-    let (text, call) = match (&parts.next, run.status.as_str()) {
+    let (text, call) = follow(run, parts);
+    let (call, fence) = quotable(&call);
+    put!(out, "{text}\n\n{fence}sql\n{call}\n{fence}");
+}
+
+/// What would sensibly follow, in words and as a call.
+pub(super) fn follow(run: &ReportRun, parts: &Parts) -> (String, String) {
+    match (&parts.next, run.status.as_str()) {
         (Some(next), _) => (
             format!(
                 "{} would sensibly follow, with this report as a provided document:",
@@ -244,9 +290,7 @@ fn next(out: &mut String, run: &ReportRun, parts: &Parts) {
             "To run again what is not completed, keeping what is:".to_owned(),
             format!("SELECT flow_retry({});", run.run_id),
         ),
-    };
-    let (call, fence) = quotable(&call);
-    put!(out, "{text}\n\n{fence}sql\n{call}\n{fence}");
+    }
 }
 
 /// The next band at which a flow of the library has more agents.
@@ -275,7 +319,7 @@ fn again(run: &ReportRun, band: &str) -> String {
 }
 
 /// Leaves exactly one line end.
-fn trim_end(out: &mut String) {
+pub(super) fn trim_end(out: &mut String) {
     out.truncate(out.trim_end().len());
     out.push('\n');
 }

@@ -11,17 +11,24 @@ macro_rules! put {
     };
 }
 
+pub(crate) use put;
+
 mod citations;
 mod data;
 mod extract;
+mod findings;
 mod format;
 mod header;
+mod html;
 mod json;
 mod markdown;
 mod nest;
 mod parts;
+mod review;
 
 pub use citations::{Broken, Citations};
-pub use data::{ReportData, ReportRun, ReportStep};
+pub use data::{ProvidedDocument, ReportData, ReportRun, ReportStep};
+pub(crate) use format::duration;
+pub use html::html;
 pub use json::json;
 pub use markdown::markdown;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::citations::{Broken, Citations, mark};
 use super::data::{ReportData, ReportStep};
 use super::extract::{Judgement, deferred, judgement};
+use super::review::{review, told_by_review};
 use crate::catalog::builtin_flow;
+use crate::findings::Review;
 use crate::name::parent_of_child;
 use crate::plan::{Kind, Plan, PlanStep, Role};
 use crate::qualify::qualify;
@@ -16,6 +18,10 @@ pub(super) struct Parts<'a> {
     pub complete: bool,
     /// What validators said.
     pub validations: Vec<Validation<'a>>,
+    /// Merged findings and what became of them, in a run that merges findings.
+    pub review: Option<Review>,
+    /// What the verifiers of merged findings said.
+    pub verifiers: Vec<Validation<'a>>,
     /// The answer, or what was produced before the run ended.
     pub answer: Vec<Section<'a>>,
     /// Deferred items, by the step that deferred them.
@@ -38,6 +44,14 @@ pub(super) struct Validation<'a> {
     pub judgement: Judgement,
 }
 
+impl Validation<'_> {
+    /// The number of a fan-out's child.
+    pub fn number(&self) -> Option<usize> {
+        let (_, number) = self.step.step_id.rsplit_once('/')?;
+        number.parse().ok()
+    }
+}
+
 /// The output of one step, or a part of it.
 pub(super) struct Section<'a> {
     pub step: &'a ReportStep,
@@ -53,8 +67,13 @@ pub(super) struct Next {
 pub(super) fn parts(data: &ReportData) -> Parts<'_> {
     let roster = roster(data);
     let complete = data.run.status == "completed";
+    let review = review(data);
+    let told = |step: &ReportStep| review.is_some() && told_by_review(data, &step.step_id);
     let said = |step: &&&ReportStep| step.said().is_some();
-    let shown: Vec<&ReportStep> = answering(data, &roster, complete);
+    let shown: Vec<&ReportStep> = answering(data, &roster, complete)
+        .into_iter()
+        .filter(|step| !told(step))
+        .collect();
     let mut answer = Vec::new();
     let mut put_off = Vec::new();
     for step in &shown {
@@ -91,6 +110,14 @@ pub(super) fn parts(data: &ReportData) -> Parts<'_> {
             judgement: judgement(&split.rest),
         });
     }
+    let verifiers = roster
+        .iter()
+        .filter(|step| told(step) && parent_of_child(&step.step_id).is_some())
+        .map(|step| Validation {
+            step,
+            judgement: judgement(step.said().unwrap_or("")),
+        })
+        .collect();
     let elsewhere = roster
         .iter()
         .filter(|step| step.kind == Kind::Agent && step.role != Role::Validator)
@@ -105,6 +132,8 @@ pub(super) fn parts(data: &ReportData) -> Parts<'_> {
     Parts {
         complete,
         validations,
+        review,
+        verifiers,
         answer,
         deferred: put_off,
         missing: roster.iter().filter(lost).copied().collect(),
@@ -129,7 +158,7 @@ fn broken_of(step: &ReportStep) -> Vec<(&ReportStep, Broken)> {
 }
 
 /// The output as it is shown: ids qualified (but a validator's own), broken citations marked.
-fn text_of(step: &ReportStep) -> String {
+pub(super) fn text_of(step: &ReportStep) -> String {
     let text = step.said().unwrap_or("");
     let prefix = step
         .prefix

@@ -1,0 +1,433 @@
+//! Replies of reviewers as models write them: every finding is read, and nothing that is none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use conductor_flows::findings::{
+    Finding, MergeOptions, Merged, Outcome, Parsed, Severity, Verifier, judge, merge, parse,
+};
+use conductor_flows::resolve::Upstream;
+use serde::Deserialize;
+use serde_json::json;
+
+/// What is expected of one reply.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Expected {
+    /// `B1 critical src/a.rs:1-2 the claim`; `warning?` when it was not rated, `-` without a place.
+    findings: Vec<String>,
+    clean: bool,
+    /// Texts that cannot be read, each on one line.
+    raw: Vec<String>,
+    yagni: Option<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/findings")
+}
+
+fn reply(name: &str) -> String {
+    std::fs::read_to_string(folder().join(format!("{name}.md"))).unwrap()
+}
+
+fn expected() -> BTreeMap<String, Expected> {
+    let text = std::fs::read_to_string(folder().join("expected.toml")).unwrap();
+    toml::from_str(&text).unwrap()
+}
+
+fn line(finding: &Finding) -> String {
+    let place = finding.place.as_ref().map_or("-".to_owned(), |it| {
+        let last = if it.last == it.first {
+            String::new()
+        } else {
+            format!("-{}", it.last)
+        };
+        format!("{}:{}{last}", it.path, it.first)
+    });
+    let id = finding.id.strip_prefix("correctness/").unwrap();
+    let doubt = if finding.rated { "" } else { "?" };
+    format!("{id} {}{doubt} {place} {}", finding.severity, finding.claim)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn shown(parsed: &Parsed) -> Expected {
+    Expected {
+        findings: parsed.findings.iter().map(line).collect(),
+        clean: parsed.clean,
+        raw: parsed.raw.iter().map(|text| one_line(text)).collect(),
+        yagni: parsed.yagni.as_deref().map(one_line),
+    }
+}
+
+#[test]
+fn each_reply_is_read_as_expected() {
+    let mut wrong = Vec::new();
+    for (name, expected) in expected() {
+        let found = shown(&parse("correctness", "B", &reply(&name), None));
+        if found != expected {
+            wrong.push(format!("[{name}]\n{found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_reply_has_its_expectations() {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.strip_suffix(".md").map(str::to_owned)
+        })
+        .collect();
+    names.sort();
+    assert_eq!(names, expected().keys().cloned().collect::<Vec<_>>());
+    assert!(names.len() >= 25);
+}
+
+fn upstream(step: &str, output: &str) -> Upstream {
+    Upstream {
+        step_id: step.to_owned(),
+        label: step.to_uppercase(),
+        prefix: Some("B".to_owned()),
+        status: "completed".to_owned(),
+        output: Some(output.to_owned()),
+        ..Upstream::default()
+    }
+}
+
+/// A reply in the form that is asked for: id, severity, place and claim of each finding.
+fn reviewed(findings: &[(&str, &str, &str, &str)]) -> String {
+    let mut text = String::from("## Findings\n");
+    for (id, severity, place, claim) in findings {
+        text.push_str(&format!(
+            "### {id}. {severity}: {claim}\n- Where: `{place}`\n\n"
+        ));
+    }
+    text
+}
+
+fn options(cap: usize, exempt: &[&str]) -> MergeOptions {
+    let exempt = exempt.iter().map(|step| (*step).to_owned()).collect();
+    MergeOptions { cap, exempt }
+}
+
+/// The findings of each group, with those that joined them.
+fn groups(merged: &Merged) -> Vec<String> {
+    let ids = |findings: &[Finding]| -> String {
+        let shown = findings.iter().map(|it| match &it.joined[..] {
+            [] => it.id.clone(),
+            joined => {
+                let joined: Vec<&str> = joined.iter().map(|it| it.id.as_str()).collect();
+                format!("{}+{}", it.id, joined.join("+"))
+            }
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    merged.groups.iter().map(|it| ids(&it.findings)).collect()
+}
+
+#[test]
+fn ids_are_qualified_and_broken_citations_are_kept_with_their_finding() {
+    let text = reviewed(&[
+        ("B1", "critical", "src/a.rs:9", "see B2"),
+        ("B2", "low", "src/b.rs:1", "x"),
+    ]);
+    let checked = json!({"total": 2, "broken": [{"cited": "src/a.rs:9", "why": "no such line"}]});
+    let parsed = parse("correctness", "B", &text, Some(&checked));
+    assert!(
+        parsed.findings[0]
+            .text
+            .starts_with("### correctness/B1. critical: see correctness/B2")
+    );
+    assert_eq!(parsed.findings[0].broken[0].cited, "src/a.rs:9");
+    assert!(parsed.findings[1].broken.is_empty());
+}
+
+#[test]
+fn a_repeated_id_is_renamed_where_the_finding_begins() {
+    let parsed = parse("correctness", "B", &reply("ids-missing-and-repeated"), None);
+    let text = &parsed.findings[1].text;
+    assert!(
+        text.starts_with("### correctness/B3. critical")
+            && text.contains("related to correctness/B1")
+    );
+}
+
+#[test]
+fn duplicates_of_different_steps_join_the_worst() {
+    let a = reviewed(&[
+        ("B1", "warning", "src/a.rs:10-12", "one"),
+        ("B2", "warning", "src/a.rs:11", "two"),
+        (
+            "B3",
+            "low",
+            "src/x.rs:1",
+            "the retry never ends for a final error",
+        ),
+    ]);
+    let b = reviewed(&[
+        ("B1", "critical", "src/a.rs:12", "three"),
+        (
+            "B2",
+            "low",
+            "src/y.rs:7",
+            "The retry *never ends* for a final error.",
+        ),
+        ("B3", "low", "src/x.rs:100", "short claim"),
+    ]);
+    let c = reviewed(&[
+        ("B1", "warning", "src/a.rs:1-400", "everything is wrong"),
+        ("B2", "low", "src/z.rs:100", "short claim"),
+    ]);
+    let inputs = [upstream("a", &a), upstream("b", &b), upstream("c", &c)];
+    let merged = merge(&inputs, &options(10, &[]));
+    assert_eq!(
+        groups(&merged),
+        ["a/B2 a/B3+b/B2", "b/B1+a/B1 b/B3", "c/B1 c/B2"]
+    );
+}
+
+#[test]
+fn the_cap_cuts_the_mildest_but_never_exempt_ones() {
+    let three = |file: &str| {
+        let place = |line: u64| format!("{file}:{line}");
+        reviewed(&[
+            ("B1", "low", &place(1), "first"),
+            ("B2", "critical", &place(100), "second"),
+            ("B3", "warning", &place(200), "third"),
+        ])
+    };
+    let inputs = [
+        upstream("a", &three("src/a.rs")),
+        upstream("security", &three("src/b.rs")),
+        upstream(
+            "c",
+            &reviewed(&[
+                ("B1", "critical", "src/b.rs:1", "x"),
+                ("B2", "critical", "src/c.rs:1", "y"),
+            ]),
+        ),
+    ];
+    let merged = merge(&inputs, &options(1, &["security"]));
+    assert_eq!(
+        groups(&merged),
+        ["a/B2", "security/B2 security/B3", "c/B1+security/B1"]
+    );
+    let cut: Vec<&str> = merged.cut.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(cut, ["a/B3", "a/B1", "c/B2"]);
+    assert_eq!(merged.groups[0].label, "A");
+}
+
+#[test]
+fn steps_without_findings_say_why() {
+    let failed = Upstream {
+        status: "failed".into(),
+        error: Some("connection refused".into()),
+        ..upstream("b", "partial")
+    };
+    let inputs = [
+        upstream("a", "NO FINDINGS"),
+        failed,
+        upstream("c", " \n"),
+        upstream("d", "something went on here"),
+        upstream(
+            "e",
+            "## Findings\nNO FINDINGS\n## YAGNI notes\n- a second queue",
+        ),
+    ];
+    let merged = merge(&inputs, &options(10, &[]));
+    let clean: Vec<&str> = merged.clean.iter().map(|it| it.step.as_str()).collect();
+    assert_eq!(clean, ["a", "e"]);
+    let why: Vec<&str> = merged.missing.iter().map(|it| it.why.as_str()).collect();
+    assert_eq!(
+        why,
+        [
+            "failed: connection refused",
+            "completed with an empty output"
+        ]
+    );
+    assert_eq!(merged.groups[0].raw, ["something went on here"]);
+    assert_eq!(merged.yagni[0].text, "- a second queue");
+}
+
+/// Three findings of one step, judged by one output.
+fn judged(output: &str) -> Vec<String> {
+    let text = reviewed(&[
+        ("B1", "critical", "src/a.rs:1", "one"),
+        ("B2", "warning", "src/b.rs:1", "two"),
+        ("B3", "low", "src/c.rs:1", "three"),
+    ]);
+    let merged = merge(&[upstream("correctness", &text)], &options(10, &[]));
+    let verifier = Verifier {
+        step_id: "verify/1",
+        number: 1,
+        output: Some(output),
+        why: None,
+    };
+    let review = judge(&merged, &[verifier]);
+    let mut all: Vec<String> = review
+        .judged
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {}",
+                it.finding.id.trim_start_matches("correctness/"),
+                it.outcome
+            )
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn verdicts_are_read_in_many_dresses() {
+    let wanted = ["B1 confirmed", "B2 refuted", "B3 unproven"];
+    for output in [
+        "## Verdict\nstands with corrections: fine.\n\n## Counter-evidence\n\
+         ### V1. correctness/B1: confirmed\n- Claim: x\n### V2. correctness/B2: refuted\n- Claim: B1 again\n\
+         ### V3. correctness/B3: unproven\n\nConfidence: high\n",
+        "### V1. `correctness/B1` — stands\n### V2. `B2` — not a defect\n### V3. `B3` — uncertain\n",
+        "### B1\n**Verdict**: Confirmed. Read again.\n### B2\n**Verdict**: refuted\n### B3\n**Verdict**: inconclusive\n",
+        "| id | claim | verdict | why |\n|---|---|---|---|\n| B1 | x | confirmed | ok |\n\
+         | correctness/B2 | x | Rejected | no |\n| B3 | x | not proven | ? |\n",
+        "| V1 | correctness/B1 | CONFIRMED |\n| V2 | correctness/B2 | REFUTED |\n| V3 | correctness/B3 | UNPROVEN |\n",
+        "- **correctness/B1**: confirmed, the guard is missing\n- **correctness/B2**: false positive\n- B3: unclear\n",
+        "1. B1 (confirmed): x\n2. B2 (refuted): y\n3. B3 (unproven): z\n",
+        "## Confirmed\n- B1\n\n## Refuted\n- B2: the caller checks\n\n## Unproven\n- B3\n",
+        "Confirmed: B1\nRefuted: B2\nUnproven: B3\n",
+        "```json\n[{\"id\": \"correctness/B1\", \"verdict\": \"confirmed\", \"reason\": \"x\"},\n\
+         {\"id\": \"B2\", \"verdict\": \"refuted\"}, {\"id\": \"B3\", \"verdict\": \"unproven\"}]\n```\n",
+        "{\"correctness/B1\": \"confirmed\", \"correctness/B2\": {\"verdict\": \"refuted\"}, \"B3\": \"unsure\"}",
+        "### V1. B1: the lock is missing (confirmed)\n### V2. B2: two — refuted\n### V3. B3: three\n- Outcome: unproven\n",
+        "```markdown\n### V1. B1: confirmed\n### V2. B2: refuted\n### V3. B3: unproven\n```\n",
+        "### V1. correctness/B1：确认\n### V2. correctness/B2：不成立\n### V3. correctness/B3：未证实\n",
+        "B1: confirmed\r\nB2: refuted\r\n",
+    ] {
+        assert_eq!(judged(output), wanted, "{output}");
+    }
+    assert_eq!(
+        judged("### V1. B1, B2 and correctness/B3: confirmed\n"),
+        ["B1 confirmed", "B2 confirmed", "B3 confirmed"]
+    );
+}
+
+#[test]
+fn what_is_no_verdict_leaves_findings_unproven() {
+    let unproven = ["B1 unproven", "B2 unproven", "B3 unproven"];
+    for output in [
+        "## Verdict\nstands: B1 and the others survive.\n",
+        "### V1. B1: confirmed\n### V2. B1: refuted\n",
+        "### V1. B1: confirmed|refuted|unproven\n",
+        "### V1. other/B1: confirmed\n",
+        "### V1. B1: holds the lock too long\n",
+        "B1 could not be confirmed.\n",
+        "garbled ### B1 | | ``` confirmed",
+        "",
+    ] {
+        assert_eq!(judged(output), unproven, "{output}");
+    }
+}
+
+#[test]
+fn an_unproven_finding_says_why() {
+    let text = reviewed(&[("B1", "low", "a.rs:1", "x")]);
+    let inputs = [upstream("a", &text), upstream("b", "prose only")];
+    let merged = merge(&inputs, &options(10, &[]));
+    let because = |output, why: Option<&str>| {
+        let why = why.map(str::to_owned);
+        let review = judge(
+            &merged,
+            &[Verifier {
+                step_id: "verify/1",
+                number: 1,
+                output,
+                why,
+            }],
+        );
+        review.judged[0].because.clone()
+    };
+    assert_eq!(
+        because(None, Some("failed: 500")),
+        "verify/1 did not judge it: failed: 500"
+    );
+    assert_eq!(
+        because(Some("nothing"), None),
+        "verify/1 gave no verdict on it"
+    );
+    let both = because(Some("B1: refuted, guarded\n\nB1: confirmed"), None);
+    assert!(
+        both.starts_with("verify/1 contradicts itself (refuted, then confirmed):")
+            && both.contains("guarded")
+    );
+    let none = judge(&merged, &[]);
+    assert_eq!(none.judged[0].because, "no verifier ran for it");
+    assert!(!none.verified && none.raw[0].by.is_none() && none.raw[0].step == "b");
+    let second = Verifier {
+        step_id: "verify/2",
+        number: 2,
+        output: Some("read it"),
+        why: None,
+    };
+    let review = judge(&merged, &[second]);
+    assert!(review.verified && review.raw[0].by.as_deref() == Some("verify/2"));
+}
+
+#[test]
+fn findings_are_ordered_by_outcome_and_severity() {
+    let text = reviewed(&[
+        ("B1", "low", "a.rs:1", "one"),
+        ("B2", "critical", "b.rs:1", "two"),
+        ("B3", "critical", "c.rs:1", "three"),
+        ("B4", "warning", "d.rs:1", "four"),
+    ]);
+    let merged = merge(&[upstream("a", &text)], &options(10, &[]));
+    let output = "B1: confirmed\nB2: refuted\nB4: confirmed\n";
+    let verifier = Verifier {
+        step_id: "verify/1",
+        number: 1,
+        output: Some(output),
+        why: None,
+    };
+    let review = judge(&merged, &[verifier]);
+    let ids: Vec<&str> = review
+        .judged
+        .iter()
+        .map(|it| it.finding.id.as_str())
+        .collect();
+    assert_eq!(ids, ["a/B4", "a/B1", "a/B3", "a/B2"]);
+    assert_eq!(review.judged[0].by.as_deref(), Some("verify/1"));
+    assert_eq!(review.judged[0].outcome, Outcome::Confirmed);
+    assert_eq!(review.judged[0].finding.severity, Severity::Warning);
+}
+
+#[test]
+fn a_remark_between_findings_is_no_unreadable_reply() {
+    let reply = |first: &str| Upstream {
+        step_id: "correctness".to_owned(),
+        prefix: Some("B".to_owned()),
+        status: "completed".to_owned(),
+        output: Some(format!(
+            "{first}\n\n### B1. critical: it never ends\n- Where: `src/a.rs:10`\n"
+        )),
+        ..Upstream::default()
+    };
+    let options = MergeOptions {
+        cap: 10,
+        exempt: Vec::new(),
+    };
+    let raw = |first: &str| {
+        let merged = merge(&[reply(first)], &options);
+        assert_eq!(merged.groups[0].findings.len(), 1, "{first}");
+        merged.groups[0].raw.clone()
+    };
+    assert!(raw("Here is my review of the change:").is_empty());
+    let garbled = "src/b.rs:7 |; the lock is held while it waits";
+    assert_eq!(raw(garbled), [garbled]);
+    let long = "A claim without a place goes on. ".repeat(20);
+    assert_eq!(raw(&long).len(), 1, "long prose may hold findings");
+}

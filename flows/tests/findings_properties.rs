@@ -1,0 +1,332 @@
+//! Findings in whatever text: nothing panics, nothing is lost, time stays linear.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use conductor_flows::fields::elements;
+use conductor_flows::findings::{
+    Finding, MergeOptions, Merged, Outcome, Parsed, Verifier, judge, merge, parse,
+};
+use conductor_flows::resolve::Upstream;
+use conductor_flows::text::strip_controls;
+use proptest::prelude::*;
+use serde_json::json;
+
+/// Text with everything in it that has a meaning somewhere.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "## Findings\n",
+        "## Summary\n",
+        "## YAGNI notes\n",
+        "## Critical\n",
+        "### ",
+        "# ",
+        "**",
+        "**B1. critical: x**\n",
+        "### B1. critical: the lock\n",
+        "### B2 (warning) x\n",
+        "B1",
+        "B2: ",
+        "B3",
+        "x/B1",
+        "- ",
+        "* ",
+        "1. ",
+        "12) ",
+        "  - ",
+        "> ",
+        "|",
+        "|---|---|\n",
+        "| id | severity | claim |\n|---|---|---|\n",
+        "| B4 | high | x |\n",
+        "critical",
+        "warning: ",
+        "[HIGH] ",
+        "(low)",
+        "Severity: high\n",
+        "- Where: `src/a.rs:10`\n",
+        "src/a.rs:10-20",
+        "NO FINDINGS",
+        "none",
+        "\n",
+        "\n",
+        "\n\n",
+        "```",
+        "```json\n",
+        "```markdown\n",
+        "~~~\n",
+        "`",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"id\": \"B1\", ",
+        "\"severity\": \"low\", ",
+        "{\"findings\": [",
+        "{\"claim\": \"x\"}",
+        "\"",
+        ",",
+        ":",
+        "：",
+        "—",
+        " - ",
+        "严重：",
+        "1、",
+        "é",
+        "🔴",
+        "👩‍👩‍👧",
+        "\u{0}",
+        "\u{1}",
+        "\r",
+        "\r\n",
+        "\t",
+        "\u{2028}",
+        "\u{1b}[31m",
+        "<think>",
+        "</think>",
+        "\\",
+        "words of a claim",
+        "confirmed",
+        "refuted",
+        "### V1. B1: confirmed\n",
+        "Verdict: refuted\n",
+        "x/B2, x/B3",
+        "9999999999999999999999",
+    ]);
+    let any = prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any::<String>()];
+    prop::collection::vec(any, 0..50).prop_map(|pieces| pieces.concat())
+}
+
+/// Whether a line has words, and is more than a heading or markup.
+fn says_something(line: &str) -> bool {
+    let text = line.trim();
+    text.chars().any(char::is_alphanumeric)
+}
+
+/// Every text that came out of a reply.
+fn kept(parsed: &Parsed) -> String {
+    let texts = parsed.findings.iter().map(|it| it.text.as_str());
+    texts
+        .chain(parsed.raw.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn upstream(step: &str, output: &str) -> Upstream {
+    Upstream {
+        step_id: step.to_owned(),
+        prefix: Some("B".to_owned()),
+        status: "completed".to_owned(),
+        output: Some(output.to_owned()),
+        ..Upstream::default()
+    }
+}
+
+/// How often each id stands anywhere in what was merged.
+fn ids<'a>(findings: impl Iterator<Item = &'a Finding>) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for finding in findings {
+        for id in finding.joined.iter().chain([finding]).map(|it| &it.id) {
+            *found.entry(id.clone()).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// A finding in one of the forms that models use, and words of it that must not be lost.
+fn finding() -> impl Strategy<Value = (usize, String)> {
+    (0usize..6, "[a-z]{4,9} [a-z]{4,9} [a-z]{4,9}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_reply_is_findings_or_clean_or_raw(text in hostile()) {
+        let parsed = parse("x", "B", &text, None);
+        let said = strip_controls(&text);
+        let empty = parsed.findings.is_empty() && parsed.raw.is_empty();
+        prop_assert!(!empty || parsed.clean || said.trim().is_empty());
+        prop_assert!(!parsed.clean || parsed.findings.is_empty());
+        let all = ids(parsed.findings.iter());
+        prop_assert!(all.len() == parsed.findings.len(), "{:?}", all);
+        prop_assert!(all.keys().all(|id| id.starts_with("x/B")));
+        for finding in &parsed.findings {
+            prop_assert!(!finding.claim.contains('\n') && !finding.text.is_empty());
+            if let Some(place) = &finding.place {
+                prop_assert!(place.first >= 1 && place.last >= place.first);
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_below_the_heading_is_lost(
+        findings in prop::collection::vec(finding(), 1..6),
+        noise in prop::collection::vec("[a-z]{5} [a-z]{5,9}", 0..3),
+        blank in any::<bool>(),
+    ) {
+        let mut text = String::from("## Summary\nTwo words.\n\n## Findings\n");
+        for (at, (form, claim)) in findings.iter().enumerate() {
+            let n = at + 1;
+            text.push_str(&match form {
+                0 => format!("### B{n}. critical: {claim}\n- Where: `src/a.rs:{n}`\n- Fix: none\n"),
+                1 => format!("**B{n} (high)** {claim}\nat src/b.rs:{n}\n"),
+                2 => format!("- **[Minor]** {claim}\n  more of {claim}\n"),
+                3 => format!("| id | severity | claim |\n|---|---|---|\n| B{n} | low | {claim} |\n"),
+                4 => format!("### {claim}\nsome words\n"),
+                _ => format!("{n}. {claim} in `src/c.rs:{n}`\n"),
+            });
+            if blank {
+                text.push('\n');
+            }
+            if let Some(noise) = noise.get(at) {
+                text.push_str(&format!("{noise}\n\n"));
+            }
+        }
+        let parsed = parse("x", "B", &text, None);
+        let kept = kept(&parsed);
+        let below = text.split("## Findings\n").nth(1).unwrap();
+        for line in below.lines().filter(|line| says_something(line)) {
+            let qualified = line.trim().replace("B", "x/B");
+            prop_assert!(kept.contains(line.trim()) || kept.contains(&qualified), "{line:?} of {text}");
+        }
+    }
+
+    #[test]
+    fn merging_and_judging_lose_no_finding(
+        replies in prop::collection::vec(hostile(), 1..4),
+        verdicts in prop::collection::vec(hostile(), 0..4),
+        cap in 1usize..4,
+        exempt in any::<bool>(),
+    ) {
+        let inputs: Vec<Upstream> =
+            replies.iter().enumerate().map(|(at, text)| upstream(&format!("s{at}"), text)).collect();
+        let exempt = if exempt { vec!["s0".to_owned()] } else { Vec::new() };
+        let options = MergeOptions { cap, exempt };
+        let merged = merge(&inputs, &options);
+        prop_assert_eq!(&merged, &merge(&inputs, &options));
+        let parsed: Vec<Parsed> =
+            inputs.iter().map(|up| parse(&up.step_id, "B", up.output.as_deref().unwrap(), None)).collect();
+        let wanted = ids(parsed.iter().flat_map(|it| &it.findings));
+        let going = merged.groups.iter().flat_map(|it| &it.findings);
+        prop_assert_eq!(ids(going.chain(&merged.cut)), wanted);
+        let raw: usize = merged.groups.iter().map(|it| it.raw.len()).sum();
+        for (input, read) in inputs.iter().zip(&parsed).filter(|(_, read)| !read.clean) {
+            let group = merged.groups.iter().find(|it| it.step == input.step_id);
+            let kept = group.map_or(&[][..], |it| &it.raw);
+            // A short remark beside findings is none of its own.
+            let must = |text: &&String| read.findings.is_empty() || text.len() > 240;
+            let must: Vec<&String> = read.raw.iter().filter(must).collect();
+            prop_assert!(must.iter().all(|text| kept.contains(text)), "{must:?} of {kept:?}");
+            prop_assert!(kept.iter().all(|text| read.raw.contains(text)));
+        }
+
+        let out = merged.to_output();
+        let again = Merged::from_output(&out);
+        prop_assert_eq!(again.as_ref(), Some(&merged));
+        let groups = elements(&out, "groups").unwrap();
+        prop_assert_eq!(json!(groups), json!(merged.groups));
+
+        let steps: Vec<String> = (1..=verdicts.len()).map(|n| format!("verify/{n}")).collect();
+        let verifiers: Vec<Verifier> = verdicts
+            .iter()
+            .enumerate()
+            .map(|(at, text)| Verifier { step_id: &steps[at], number: at + 1, output: Some(text), why: None })
+            .collect();
+        let review = judge(&merged, &verifiers);
+        let going = ids(merged.groups.iter().flat_map(|it| &it.findings));
+        prop_assert_eq!(ids(review.judged.iter().map(|it| &it.finding)), going);
+        prop_assert!(review.judged.is_sorted_by_key(|it| (it.outcome, it.finding.severity)));
+        let reasons = review.judged.iter().all(|it| !it.because.is_empty());
+        prop_assert!(reasons && review.raw.len() == raw);
+    }
+}
+
+#[test]
+fn huge_and_hostile_replies_take_linear_time() {
+    for unit in [
+        "|",
+        "`",
+        "#",
+        "*",
+        "-",
+        "> ",
+        "[",
+        "{",
+        "(",
+        "B1 ",
+        "**B1",
+        "B1.",
+        "critical ",
+        "a:1",
+        "|-",
+        "\\|",
+        "| B1 | high | x |\n",
+        "- B1. critical: x\n",
+        "### B1. critical: x\n",
+        "```\n",
+        "```json\n[{\n",
+        "## Findings\n",
+        "{\"a\":",
+        "\"severity\"",
+        "<think>",
+        "(critical",
+        " — ",
+        "B1, ",
+        "confirmed: B1 ",
+    ] {
+        let text = unit.repeat(5_000_000 / unit.len());
+        let start = Instant::now();
+        let inputs = [upstream("s0", &text)];
+        let merged = merge(
+            &inputs,
+            &MergeOptions {
+                cap: 3,
+                exempt: Vec::new(),
+            },
+        );
+        let verifier = Verifier {
+            step_id: "verify/1",
+            number: 1,
+            output: Some(&text),
+            why: None,
+        };
+        let review = judge(&merged, &[verifier]);
+        assert!(
+            review
+                .judged
+                .iter()
+                .all(|it| it.outcome != Outcome::Refuted)
+        );
+        let took = start.elapsed();
+        // Some seconds at most; what is not linear takes many minutes.
+        assert!(took < Duration::from_secs(40), "{unit:?} took {took:?}");
+    }
+}
+
+#[test]
+fn thousands_of_equal_findings_merge_in_near_linear_time() {
+    let finding = |at: usize| {
+        format!(
+            "### B{}. warning: the lock is lost\n- Where: `a.rs:{}`\n",
+            at % 9999,
+            at % 7 + 1
+        )
+    };
+    let text: String = (0..20_000).map(finding).collect();
+    let inputs: Vec<Upstream> = (0..4)
+        .map(|at| upstream(&format!("s{at}"), &text))
+        .collect();
+    let start = Instant::now();
+    let merged = merge(
+        &inputs,
+        &MergeOptions {
+            cap: 10,
+            exempt: Vec::new(),
+        },
+    );
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    let going = merged.groups.iter().flat_map(|it| &it.findings);
+    assert_eq!(ids(going.chain(&merged.cut)).len(), 80_000);
+}
