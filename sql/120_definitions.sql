@@ -2,9 +2,12 @@
 create table conductor.texts (
     hash text not null,
     body text not null,
+    -- Whether a pruned run pinned it, so that flow_prune() looks whether another one does.
+    stale boolean not null default false,
     constraint texts_pkey primary key (hash),
     constraint texts_hash_form check (hash ~ '^[0-9a-f]{64}$')
 );
+create index texts_stale_idx on conductor.texts (hash) where stale;
 select pg_catalog.pg_extension_config_dump('conductor.texts', '');
 
 -- Only what users define is stored; the built-in flows and personas live in the library.

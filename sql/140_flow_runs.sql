@@ -29,6 +29,11 @@ create table conductor.flow_runs (
     created_at     timestamptz not null default clock_timestamp(),
     updated_at     timestamptz not null default clock_timestamp(),
     ended_at       timestamptz,
+    -- The run that it goes on from, and the step; that run may be gone.
+    forked_from    bigint,
+    forked_at      text,
+    -- What agents did on their way was deleted.
+    frames_pruned  boolean not null default false,
     constraint flow_runs_pkey primary key (id),
     constraint flow_runs_launch_key_key unique (launched_by, launch_key),
     constraint flow_runs_band_known check (band in ('small', 'medium', 'large')),
@@ -40,11 +45,13 @@ create table conductor.flow_runs (
     constraint flow_runs_failed_says_why check (status <> 'failed' or error is not null),
     constraint flow_runs_project_whole check (
         (project_id is null) = (project_name is null) and (project_id is null) = (project_root is null)),
+    constraint flow_runs_fork_whole check ((forked_from is null) = (forked_at is null)),
     constraint flow_runs_token_budget_positive check (token_budget > 0),
     constraint flow_runs_tokens_not_negative check (least(input_tokens, output_tokens, total_tokens) >= 0)
 );
 create index flow_runs_project_created_idx on conductor.flow_runs (project_id, created_at desc);
 create index flow_runs_running_idx on conductor.flow_runs (id) where status = 'running';
+create index flow_runs_ended_idx on conductor.flow_runs (ended_at) where status <> 'running';
 create index flow_runs_launched_by_idx on conductor.flow_runs (launched_by, created_at desc);
 select pg_catalog.pg_extension_config_dump('conductor.flow_runs', '');
 select pg_catalog.pg_extension_config_dump('conductor.flow_runs_id_seq', '');

@@ -24,6 +24,8 @@ create table conductor.flow_steps (
     chat_id          bigint,
     output           text,
     error            text,
+    -- What is to be said of a reply that was taken: that it is in another language than the question, for example.
+    note             text,
     citations        jsonb,
     citations_total  integer not null default 0,
     citations_broken integer not null default 0,

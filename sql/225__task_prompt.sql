@@ -5,7 +5,7 @@ create function conductor._task_prompt(p_task bigint) returns text
     set search_path = pg_catalog, conductor, pg_temp
 as $$
     select conductor._prompt_resolve(
-        t.input, u.steps, u.outputs, s.element,
+        t.input, u.steps, u.outputs, s.element, r.input -> 'documents',
         (r.limits ->> 'max_prompt_bytes')::integer)
     from conductor.tasks t
     join conductor.flow_runs r on r.id = t.run_id

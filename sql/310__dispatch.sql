@@ -22,7 +22,7 @@ as $$
         returning id, chat_id
     )
     update conductor.flow_steps s
-    set task_id = t.id, chat_id = t.chat_id, output = null, error = null
+    set task_id = t.id, chat_id = t.chat_id, output = null, error = null, note = null
     from task t join chat c on c.id = t.chat_id
     where s.run_id = p_run and s.step_id = c.step_id
 $$;

@@ -17,6 +17,12 @@ begin
             when 'fold' then
                 select conductor._fold(u.steps, u.outputs) into v_output from conductor._upstream(p_run, array(
                     select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)) u;
+            when 'merge_findings' then
+                select conductor._merge_findings(u.steps, u.outputs, (
+                    select p.value -> 'merge' from conductor.flow_runs r, jsonb_array_elements(r.plan -> 'steps') p
+                    where r.id = p_run and p.value ->> 'id' = p_step)) into v_output
+                from conductor._upstream(p_run, array(
+                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)) u;
             when 'fan_out' then
                 v_output := conductor._step_fan_out(p_run, p_step);
             when 'render' then

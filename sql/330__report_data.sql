@@ -1,5 +1,8 @@
--- What a report is made from: {run, steps} as flows::report reads it, and the outputs of the steps beside it. A run about to end is described as ended.
-create function conductor._report_data(p_run bigint, p_status text default null, out data jsonb, out outputs text[])
+-- What a report is made from: {run, steps} as flows::report reads it, and the outputs of the steps beside it, unless
+-- nobody wants them. A run about to end is described as ended.
+create function conductor._report_data(
+    p_run bigint, p_status text default null, p_outputs boolean default true, out data jsonb, out outputs text[]
+)
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
@@ -8,7 +11,11 @@ as $$
             'run_id', r.id, 'flow_name', r.flow_name, 'band', r.band, 'fast', r.fast,
             'status', coalesce(p_status, r.status), 'model', r.model, 'question', r.input ->> 'question',
             'project', r.project_name, 'commit', r.commit, 'tree_digest', r.tree_digest,
-            'snapshot_notes', r.snapshot_notes, 'launched_by', r.launched_by,
+            'snapshot_notes', r.snapshot_notes, 'base', r.input ->> 'base',
+            'forked_from', r.forked_from, 'forked_at', r.forked_at,
+            'documents', (select jsonb_agg(jsonb_build_object('name', d.value -> 'name',
+                                                              'bytes', octet_length(d.value ->> 'text')) order by d.n)
+                          from jsonb_array_elements(r.input -> 'documents') with ordinality d (value, n)), 'launched_by', r.launched_by,
             'created_at', conductor._timestamp(r.created_at),
             'ended_at', conductor._timestamp(case when p_status is null then r.ended_at else clock_timestamp() end),
             'wall_seconds', extract(epoch from case when p_status is null then coalesce(r.ended_at, clock_timestamp())
@@ -25,10 +32,10 @@ as $$
                    'status', case when s.role = 'render' and p_status = 'completed' then 'completed' else s.status end,
                    'attempts', coalesce(t.attempt, 0),
                    'seconds', extract(epoch from s.ended_at - s.started_at), 'tokens', s.total_tokens,
-                   'error', s.error, 'citations', s.citations)
+                   'error', s.error, 'note', s.note, 'citations', s.citations)
                    order by s.position, length(s.step_id), s.step_id) as steps,
                -- The fold repeats what its inputs say.
-               array_agg(case when s.role <> 'fold' then s.output end
+               array_agg(case when p_outputs and s.role <> 'fold' then s.output end
                          order by s.position, length(s.step_id), s.step_id) as outputs
         from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
         where s.run_id = r.id) c

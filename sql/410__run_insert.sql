@@ -10,16 +10,9 @@ declare
     v_plan jsonb := p_expansion -> 'plan';
     v_run  bigint;
 begin
-    if v_plan @? '$.steps[*] ? (@.role == "merge_findings")' then
-        raise exception using errcode = '0A000',
-            message = 'this version cannot merge findings yet',
-            detail = format('flow: %s, code: merge_findings', v_plan ->> 'flow'),
-            hint = 'use a fold, and let an agent join the findings';
-    end if;
+    -- Every text, also those that this snapshot sees: flow_prune() may have deleted one since.
     insert into conductor.texts (hash, body)
-    -- Only what is not there yet: an insert would wait for another launch that brings the same text.
-    select t.key, t.value from jsonb_each_text(p_expansion -> 'texts') t
-    where not exists (select from conductor.texts x where x.hash = t.key) order by t.key
+    select t.key, t.value from jsonb_each_text(p_expansion -> 'texts') t order by t.key
     on conflict do nothing;
 
     insert into conductor.flow_runs (project_id, project_name, project_root, flow_name, plan, plan_version, band, fast,

@@ -73,6 +73,7 @@ begin
         select r.id into v_run from conductor.flow_runs r
         where r.launched_by = conductor._caller() and r.launch_key = flow_launch.launch_key;
     else
+        perform conductor._warn_no_document(v_run);
         perform conductor._warn_unserved(v_run);
     end if;
     return v_run;

@@ -8,5 +8,8 @@ as $$
            conductor._agent_count(f.name, 'small'), conductor._agent_count(f.name, 'medium'),
            conductor._agent_count(f.name, 'large')
     from conductor.flows f
-    order by array_position(array['analysis', 'discovery', 'planning', 'authoring', 'review'], f.category), f.name
+    -- Users' own stand behind the library's.
+    left join conductor._builtin_flows() with ordinality b (name, category, description, definition, n)
+        on b.name = f.name
+    order by array_position(array['analysis', 'discovery', 'planning', 'authoring', 'review'], f.category), b.n, f.name
 $$;

@@ -10,7 +10,7 @@ begin
     if p_step.status in ('failed', 'cancelled') then
         return p_step.error;
     elsif p_step.status in ('completed', 'skipped') then
-        return null;
+        return p_step.note;
     end if;
     if p_step.task_id is null then
         return case when p_step.waiting > 0 then 'waits for ' || (

@@ -1,10 +1,10 @@
 -- Ends an attempt: stores the full output, counts its tokens and settles or re-dispatches the task, all in one
 -- transaction with what follows from it. state is completed, failed or cancelled; a failure that is retryable is tried
--- again until max_attempts. Returns the task's new state. A finish repeated with the same lease changes nothing.
+-- again until max_attempts. note is what is to be said of a reply that is taken. Returns the task's new state. A finish repeated with the same lease changes nothing.
 -- Raises QC001 on a stale lease, 22023 for another state; 40001 and 40P01 are to be retried.
 create function conductor.task_finish(
     task bigint, lease uuid, state text, output text default null, error text default null, usage jsonb default null,
-    citations jsonb default null, retryable boolean default false
+    citations jsonb default null, retryable boolean default false, note text default null
 ) returns text
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -62,6 +62,7 @@ begin
     returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
     update conductor.flow_steps s
     set output = case when v_state = 'pending' then s.output else task_finish.output end,
+        note = case when v_state = 'completed' then left(task_finish.note, 1000) end,
         citations = v_cited,
         citations_total = coalesce((v_cited ->> 'total')::integer, 0),
         citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),

@@ -5,9 +5,9 @@ create function conductor.grant_launcher(role text) returns void
 as $$
 begin
     perform conductor._grant_execute(grant_launcher.role, array[
-        'flow_launch', 'flow_command', 'flow_cancel', 'flow_retry', 'task_cancel', 'flow_catalog', 'flow_plan',
-        'flow_status', 'flow_frames', 'flow_history', 'flow_show', 'flow_step_output', 'flow_report', 'chat_messages',
-        'flow_define', 'persona_define',
+        'flow_launch', 'flow_command', 'flow_cancel', 'flow_retry', 'flow_fork', 'task_cancel', 'flow_catalog',
+        'flow_plan', 'flow_status', 'flow_frames', 'flow_history', 'flow_show', 'flow_step_output', 'flow_report',
+        'flow_graph', 'chat_messages', 'flow_define', 'persona_define',
         -- What the views and policies call with their reader's rights.
         '_is_operator', '_may_use_project', '_system_prompt', '_task_prompt', '_streamed', '_upstream',
         '_prompt_resolve', '_prompt_quotes', '_builtin_flows', '_builtin_personas']);

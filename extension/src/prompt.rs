@@ -1,7 +1,8 @@
 //! Outputs put together for whoever reads them: prompts, folds, fields.
 
 use crate::errors::internal;
-use conductor_flows::{Upstream, field, fields, fold, quoted_steps, resolve};
+use conductor_flows::findings::{MergeOptions, merge};
+use conductor_flows::{Document, Material, Upstream, field, fields, fold, quoted_steps, resolve};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::Value;
@@ -19,22 +20,32 @@ fn prompt_resolve(
     steps: JsonB,
     outputs: Vec<Option<String>>,
     element: Option<JsonB>,
+    documents: Option<JsonB>,
     max_bytes: i32,
 ) -> String {
     let upstream = upstream(steps, outputs);
+    let documents: Vec<Document> =
+        documents.map_or_else(Vec::new, |value| internal("documents", value.0));
+    let material = Material {
+        upstream: &upstream,
+        element: element.as_ref().map(|value| &value.0),
+        documents: &documents,
+    };
     let budget = usize::try_from(max_bytes).unwrap_or(0);
-    resolve(
-        template,
-        &upstream,
-        element.map(|value| value.0).as_ref(),
-        budget,
-    )
+    resolve(template, &material, budget)
 }
 
 /// The joined, verbatim outputs of the steps that a fold waits for.
 #[pg_extern(name = "_fold", immutable)]
 fn fold_outputs(steps: JsonB, outputs: Vec<Option<String>>) -> String {
     fold(&upstream(steps, outputs))
+}
+
+/// The findings of the steps that a merge waits for, joined; `options` is `{cap, exempt}` of its definition.
+#[pg_extern(name = "_merge_findings", immutable)]
+fn merge_findings(steps: JsonB, outputs: Vec<Option<String>>, options: JsonB) -> String {
+    let options: MergeOptions = internal("merge options", options.0);
+    merge(&upstream(steps, outputs), &options).to_output()
 }
 
 /// Steps and their outputs, which SQL hands over beside each other.

@@ -74,12 +74,15 @@ extension_sql_file!(
         launch::nearest_names,
         prompt::fold_outputs,
         prompt::json_readable,
+        prompt::merge_findings,
         prompt::output_field,
         prompt::output_holds,
         prompt::prompt_quotes,
         prompt::prompt_resolve,
+        report::report_html,
         report::report_json,
         report::report_markdown,
+        report::run_graph,
     ]
 );
 extension_sql_file!(
@@ -258,9 +261,14 @@ extension_sql_file!(
     requires = ["422__unserved"]
 );
 extension_sql_file!(
+    "../sql/424__warn_no_document.sql",
+    name = "424__warn_no_document",
+    requires = ["423__warn_unserved"]
+);
+extension_sql_file!(
     "../sql/430_flow_command.sql",
     name = "430_flow_command",
-    requires = ["423__warn_unserved"]
+    requires = ["424__warn_no_document"]
 );
 extension_sql_file!(
     "../sql/440_flow_define.sql",
@@ -333,9 +341,14 @@ extension_sql_file!(
     requires = ["542_flow_step_output"]
 );
 extension_sql_file!(
+    "../sql/544_flow_graph.sql",
+    name = "544_flow_graph",
+    requires = ["543_flow_report"]
+);
+extension_sql_file!(
     "../sql/600_worker_register.sql",
     name = "600_worker_register",
-    requires = ["543_flow_report"]
+    requires = ["544_flow_graph"]
 );
 extension_sql_file!(
     "../sql/601__rescue.sql",
@@ -413,9 +426,14 @@ extension_sql_file!(
     requires = ["701_task_cancel"]
 );
 extension_sql_file!(
+    "../sql/711_flow_fork.sql",
+    name = "711_flow_fork",
+    requires = ["710_flow_retry"]
+);
+extension_sql_file!(
     "../sql/720_flow_resume.sql",
     name = "720_flow_resume",
-    requires = ["710_flow_retry"]
+    requires = ["711_flow_fork"]
 );
 extension_sql_file!(
     "../sql/730_flow_check.sql",
@@ -423,9 +441,14 @@ extension_sql_file!(
     requires = ["720_flow_resume"]
 );
 extension_sql_file!(
+    "../sql/740_flow_prune.sql",
+    name = "740_flow_prune",
+    requires = ["730_flow_check"]
+);
+extension_sql_file!(
     "../sql/800_row_security.sql",
     name = "800_row_security",
-    requires = ["730_flow_check"]
+    requires = ["740_flow_prune"]
 );
 extension_sql_file!(
     "../sql/810__grant_execute.sql",

@@ -85,8 +85,3 @@ select pg_temp.finish(:run, 'a', 'completed', 'now');
 select step_id, status, waiting from flow_steps where run_id = :run order by position;
 update tasks set state = case id % 2 when 0 then 'failed' else 'completed' end where run_id = :run and state in ('pending', 'running');
 select * from flow_check();
-
--- What the engine cannot do yet is refused at launch, not found out midway.
-select flow_define('{"name": "merged", "category": "analysis", "description": "d", "contracts": [], "steps": [
-    {"id": "a", "persona": "codebase-explorer", "brief": "b"}, {"id": "m", "code": "merge_findings", "needs": ["a"]}]}');
-select flow_launch('merged', 'q');

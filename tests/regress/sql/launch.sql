@@ -86,7 +86,7 @@ select state, mode_id, agent, model, attempt from tasks where run_id = :run orde
 \set VERBOSITY terse
 update tasks set mode_id = 'yolo' where run_id = :run;
 \set VERBOSITY default
-select distinct input like '%How?%' as has_question, input like '%It must.%' as has_document from tasks where run_id = :run;
+select distinct input like '%How?%' as has_question, _task_prompt(id) like '%It must.%' as has_document from tasks where run_id = :run;
 select seq, type, frame -> 'band' as band, jsonb_array_length(frame -> 'steps') as steps from flow_frames(:run);
 
 -- The other door.
