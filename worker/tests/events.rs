@@ -149,6 +149,7 @@ fn a_turn_with_a_tool_call_and_a_turn_with_the_answer() {
     let Outcome::Success {
         output,
         usage: used,
+        ..
     } = outcome
     else {
         panic!("{outcome:?}")
@@ -204,7 +205,7 @@ fn refused_tools_are_results_with_an_error() {
         })
         .collect();
     assert!(results.len() > 20 && results.iter().filter(|e| **e).count() > 18);
-    let Outcome::Success { output, usage } = outcome else {
+    let Outcome::Success { output, usage, .. } = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!((output.as_str(), usage.turns), ("FIN ", 5));
@@ -393,7 +394,10 @@ fn a_call_that_is_only_written_is_kept_out_and_reported_once() {
         .collect();
     let (events, outcome) = parse(&[init(), pieces, result(text)].concat(), 0);
     assert_eq!(streamed(&events), "Now:\n\nDone.");
-    assert!(matches!(outcome, Outcome::Success { output, .. } if output == "Now:\n\nDone."));
+    assert!(matches!(
+        outcome,
+        Outcome::Success { output, written_calls: 1, .. } if output == "Now:\n\nDone."
+    ));
     let calls: Vec<_> = events
         .iter()
         .filter(|e| matches!(e, Event::ToolCall { .. }))
@@ -408,8 +412,32 @@ fn a_call_that_is_only_written_is_kept_out_and_reported_once() {
 
     let only = "<tool_call>{\"name\":\"glob\",\"arguments\":{}}</tool_call>";
     let (_, outcome) = parse(&[init(), delta(only), result(only)].concat(), 0);
-    let (message, retryable) = failure(&outcome);
-    assert!(message.contains("tool call") && retryable, "{message}");
+    let said = "the reply held only 1 tool call written as text, which nothing executes";
+    assert_eq!(failure(&outcome), (said, true));
+}
+
+#[test]
+fn calls_written_in_an_earlier_turn_are_not_the_answers() {
+    let call = "<tool_call>{\"name\":\"glob\",\"arguments\":{}}</tool_call>";
+    let used = json!({ "type": "user", "message": { "content": [] } });
+    let stream = |last: &str| {
+        format!(
+            "{}{}{used}\n{}{}",
+            init(),
+            delta(call),
+            delta(last),
+            result(last)
+        )
+    };
+    let (_, outcome) = parse(&stream("Done."), 0);
+    assert!(
+        matches!(outcome, Outcome::Success { output, written_calls: 0, .. } if output == "Done.")
+    );
+    let (_, outcome) = parse(&stream(" "), 0);
+    assert_eq!(failure(&outcome), ("the model's answer was empty", true));
+    let (_, outcome) = parse(&stream(&format!("{call}\n{call}")), 0);
+    let said = "the reply held only 2 tool calls written as text, which nothing executes";
+    assert_eq!(failure(&outcome), (said, true));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cli")]
 mod cancel;
+#[cfg(feature = "cli")]
+mod define;
 mod doctor;
 #[cfg(feature = "cli")]
 mod history;
@@ -55,6 +57,10 @@ enum Command {
     Cancel(cancel::CancelArgs),
     #[cfg(feature = "cli")]
     History(history::HistoryArgs),
+    #[cfg(feature = "cli")]
+    Flow(define::FlowArgs),
+    #[cfg(feature = "cli")]
+    Persona(define::PersonaArgs),
 }
 
 /// Which server.
@@ -98,6 +104,10 @@ pub fn main() -> ExitCode {
         Command::History(args) => people::run(args.database.url.clone(), async |client| {
             history::run(client, args).await
         }),
+        #[cfg(feature = "cli")]
+        Command::Flow(args) => define::flow(args),
+        #[cfg(feature = "cli")]
+        Command::Persona(args) => define::persona(args),
     }
 }
 

@@ -36,16 +36,38 @@ pub fn one_line(text: &str) -> String {
     harmless(&broken).trim().to_owned()
 }
 
+/// A name in one line as it is, with what a terminal would obey made visible: `\u{1b}`.
+#[cfg(any(feature = "cli", test))]
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            '\r' => shown.push_str("\\r"),
+            _ if is_dangerous(c) || matches!(c, '\u{2028}' | '\u{2029}') => {
+                shown.extend(c.escape_unicode())
+            }
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Control characters, and those that turn the direction of text around.
 fn is_dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Longest sequence that is taken for one, in bytes. What claims to be longer is text.
+const LONGEST: usize = 256;
+
 /// How long the escape sequence is that `text` begins with. One that does not end takes only its first character, so
-/// that it cannot hide what follows.
+/// that it cannot hide what follows. Looks no further than a sequence may reach.
 fn escape_length(text: &str) -> usize {
-    let body = &text[1..];
+    let near = conductor_flows::text::cut_at_char(text, LONGEST);
+    let body = &near[1..];
     let end = match body.chars().next() {
         Some('[') => body[1..]
             .find(|c: char| ('\u{40}'..='\u{7e}').contains(&c))
@@ -58,9 +80,7 @@ fn escape_length(text: &str) -> usize {
         Some(c) if c.is_ascii() && !c.is_control() => Some(2),
         _ => None,
     };
-    // A sequence of the field is short; what claims to be longer is text.
-    end.filter(|end| *end <= 256 && !text[..*end].contains('\n'))
-        .unwrap_or(1)
+    end.filter(|end| !near[..*end].contains('\n')).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -97,6 +117,22 @@ mod tests {
         assert_eq!(harmless("\u{1b}[12;\nline"), "[12;\nline");
         let long = format!("\u{1b}P{}\u{7}end", "x".repeat(1000));
         assert!(harmless(&long).contains("xxx"));
+    }
+
+    #[test]
+    fn sequences_that_never_end_take_no_time_worth_telling() {
+        for part in ["\u{1b}]", "\u{1b}[", "\u{1b}P1", "\u{1b}"] {
+            let text = part.repeat((8 << 20) / part.len());
+            assert!(!harmless(&text).contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn a_name_shows_what_it_hides() {
+        assert_eq!(
+            escaped("a\u{1b}[2J\u{202e}\u{9b}\n\t\u{2028}é 漢.md"),
+            "a\\u{1b}[2J\\u{202e}\\u{9b}\\n\\t\\u{2028}é 漢.md"
+        );
     }
 
     #[test]

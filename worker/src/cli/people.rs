@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::Row;
 
-use super::output::one_line;
-use crate::db::{self, Db, Failure, Param, Refusal};
+use super::output::{escaped, one_line};
+use crate::db::{self, Db, Failure, Param, Refusal, Session};
 
 /// Longer than any of these calls takes; a launch may wait for a lock.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -24,6 +24,8 @@ pub enum Problem {
     /// The command makes no sense as it stands.
     Usage(String),
     Server(Failure),
+    /// The server refused what a file holds, of which this is the name.
+    OfFile(Box<(String, Failure)>),
 }
 
 impl From<Failure> for Problem {
@@ -47,6 +49,27 @@ impl Client {
         row
     }
 
+    /// Runs statements in one transaction, which is undone as a whole when `work` fails.
+    pub async fn in_transaction(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Transaction) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let session = self.db.session().await?;
+        let mut transaction = Transaction { session };
+        let done = async {
+            transaction.session.rows(LIMIT, "begin", &[]).await?;
+            work(&mut transaction).await?;
+            transaction.session.rows(LIMIT, "commit", &[]).await?;
+            Ok(())
+        }
+        .await;
+        if done.is_err() {
+            transaction.session.close();
+        }
+        self.show_notices();
+        done
+    }
+
     fn show_notices(&mut self) {
         while let Ok(notice) = self.notices.try_recv() {
             eprint!("{}", shown("warning", &notice));
@@ -54,23 +77,48 @@ impl Client {
     }
 }
 
+/// Statements that take effect together.
+pub struct Transaction {
+    session: Session,
+}
+
+impl Transaction {
+    /// Runs one statement that returns exactly one row.
+    pub async fn row(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Row, Failure> {
+        self.session.row(LIMIT, sql, params).await
+    }
+}
+
+/// Whether the command line or the environment says which database is meant, instead of leaving it to defaults.
+pub fn is_database_named(url: Option<&str>) -> bool {
+    let named = |name: &&str| super::env(name).is_some_and(|value| !value.is_empty());
+    url.is_some() || ["PGHOST", "PGPORT", "PGDATABASE"].iter().any(named)
+}
+
+/// A client of the database that is meant, and that database as people name it. Nothing is connected yet; an error is
+/// about the settings.
+pub fn client(database: Option<&str>) -> Result<(Client, String), String> {
+    let config = db::resolve(database, &super::env, "conductor")?;
+    let (tell, notices) = mpsc::unbounded_channel();
+    let db = Db::with_notices(config, 2, Some(tell));
+    let server = db.shown();
+    Ok((Client { db, notices }, server))
+}
+
 /// Connects, runs a command to its exit code, and shows what went wrong.
 pub fn run(
     database: Option<String>,
     command: impl AsyncFnOnce(Client) -> Result<u8, Problem>,
 ) -> ExitCode {
-    let config = match db::resolve(database.as_deref(), &super::env, "conductor") {
-        Ok(config) => config,
+    let (client, server) = match client(database.as_deref()) {
+        Ok(client) => client,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", one_line(&error));
             return ExitCode::from(2);
         }
     };
-    let (tell, notices) = mpsc::unbounded_channel();
-    let db = Db::with_notices(config, 2, Some(tell));
-    let server = db.shown();
     let runtime = super::runtime();
-    let code = runtime.block_on(command(Client { db, notices }));
+    let code = runtime.block_on(command(client));
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code.unwrap_or_else(|problem| {
         eprint!("{}", explain(&problem, &server));
@@ -80,7 +128,12 @@ pub fn run(
 
 fn explain(problem: &Problem, server: &str) -> String {
     match problem {
-        Problem::Usage(message) => format!("error: {message}\n"),
+        Problem::Usage(message) => format!("error: {}\n", escaped(message)),
+        Problem::OfFile(of_file) => {
+            let (file, failure) = of_file.as_ref();
+            let said = explain(&Problem::Server(failure.clone()), server);
+            format!("{said}file: {}; nothing was added\n", escaped(file))
+        }
         Problem::Server(Failure::Gone(reason)) => format!(
             "error: cannot reach the server at {server}: {}\n\
              hint: start it, or name another with --database or the PG* variables\n",

@@ -131,6 +131,8 @@ pub struct Finish {
     /// Which of the output's citations hold; None when that was not checked.
     pub citations: Option<Value>,
     pub retryable: bool,
+    /// What is to be said of a result: another language than the question's, for example.
+    pub note: Option<String>,
 }
 
 impl Db {
@@ -250,7 +252,7 @@ impl Db {
         let row = session
             .row(
                 BULK_LIMIT,
-                "select conductor.task_finish($1, $2, $3, $4, $5, $6, $7, $8)",
+                "select conductor.task_finish($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 &[
                     (&task, Type::INT8),
                     (&lease, Type::UUID),
@@ -260,6 +262,7 @@ impl Db {
                     (&finish.usage, Type::JSONB),
                     (&finish.citations, Type::JSONB),
                     (&finish.retryable, Type::BOOL),
+                    (&finish.note, Type::TEXT),
                 ],
             )
             .await;

@@ -11,6 +11,15 @@ pub(super) struct MessageText {
     /// What went out so far.
     text: String,
     chars: u64,
+    calls_taken_out: u64,
+}
+
+/// The last turn's text.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub text: String,
+    /// How many tool calls the model wrote into it.
+    pub written_calls: u64,
 }
 
 /// What a piece of text let out.
@@ -29,6 +38,7 @@ impl MessageText {
             relative: relative.clone(),
             text: String::new(),
             chars: 0,
+            calls_taken_out: 0,
         }
     }
 
@@ -64,13 +74,18 @@ impl MessageText {
         self.text = String::new();
     }
 
-    pub fn into_text(self) -> String {
-        self.text
+    /// What went out, and how many calls were taken out of it.
+    pub fn into_answer(self) -> Answer {
+        Answer {
+            text: self.text,
+            written_calls: self.calls_taken_out,
+        }
     }
 
     fn let_out(&mut self, text: String, calls: Vec<WrittenCall>) -> Out {
         let offset = self.chars;
         self.chars += text.chars().count() as u64;
+        self.calls_taken_out += calls.len() as u64;
         self.text.push_str(&text);
         Out {
             offset,

@@ -77,3 +77,8 @@ pub struct Exit {
     /// The last bytes of its standard error, made text.
     pub stderr: String,
 }
+
+/// `1 tool call`, `2 tool calls`.
+pub fn counted_calls(calls: u64) -> String {
+    format!("{calls} tool call{}", if calls == 1 { "" } else { "s" })
+}

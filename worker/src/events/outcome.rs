@@ -8,6 +8,8 @@ use crate::sandbox::{EXIT_UNAVAILABLE, HELPER_PREFIX};
 pub enum Outcome {
     Success {
         output: String,
+        /// Tool calls that the model wrote into the answer; they were taken out of it.
+        written_calls: u64,
         usage: Usage,
     },
     /// `retryable`: another attempt may succeed.

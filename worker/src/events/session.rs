@@ -1,11 +1,11 @@
 //! The child's protocol, followed line by line.
 
 use super::cleaned::{clean_text, clean_value, result_text};
-use super::message::{MessageText, Out};
+use super::message::{Answer, MessageText, Out};
 use super::outcome::{Outcome, Verdict, of_error, of_exit};
 use super::parser::ParserOptions;
 use super::wire::{self, Line, Tokens};
-use super::{Event, Exit, MAX_RESULT_CHARS, Usage};
+use super::{Event, Exit, MAX_RESULT_CHARS, Usage, counted_calls};
 use crate::child::{PROMPT_COMMAND, TOOLS};
 use crate::text::{Relative, Tail};
 
@@ -26,7 +26,7 @@ pub(super) struct Session {
     started: bool,
     calls_written: u64,
     usage: Usage,
-    ended: Option<Result<String, Verdict>>,
+    ended: Option<Result<Answer, Verdict>>,
     pub violation: Option<String>,
     garbage: Tail,
     garbage_lines: u64,
@@ -91,7 +91,7 @@ impl Session {
     /// What the last turn has written so far.
     pub fn text(&self) -> &str {
         match &self.ended {
-            Some(Ok(text)) => text,
+            Some(Ok(answer)) => &answer.text,
             _ => self.message.text(),
         }
     }
@@ -275,7 +275,8 @@ impl Session {
             return;
         }
         let Some(result) = line.result else {
-            self.ended = Some(Ok(self.message.text().to_owned()));
+            let message = std::mem::replace(&mut self.message, MessageText::new(&self.relative));
+            self.ended = Some(Ok(message.into_answer()));
             return;
         };
         // The same text once more: it may be huge, and is never held twice.
@@ -293,7 +294,7 @@ impl Session {
             self.violate(format!("the answer is longer than {max} bytes"));
             return;
         }
-        self.ended = Some(Ok(whole.into_text()));
+        self.ended = Some(Ok(whole.into_answer()));
     }
 
     /// The model writes.
@@ -352,12 +353,21 @@ impl Session {
             return failure(Verdict::new(message, false));
         }
         match self.ended.take() {
-            Some(Ok(output)) if !output.trim().is_empty() => Outcome::Success { output, usage },
-            Some(Ok(_)) if self.calls_written > 0 => failure(Verdict::new(
-                "the model wrote a tool call down instead of answering",
+            Some(Ok(answer)) if !answer.text.trim().is_empty() => Outcome::Success {
+                output: answer.text,
+                written_calls: answer.written_calls,
+                usage,
+            },
+            Some(Ok(Answer {
+                written_calls: 0, ..
+            })) => failure(Verdict::new("the model's answer was empty", true)),
+            Some(Ok(answer)) => failure(Verdict::new(
+                format!(
+                    "the reply held only {} written as text, which nothing executes",
+                    counted_calls(answer.written_calls)
+                ),
                 true,
             )),
-            Some(Ok(_)) => failure(Verdict::new("the model's answer was empty", true)),
             Some(Err(verdict)) => failure(verdict),
             None => {
                 let mut verdict = of_exit(exit, self.started);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::assessed::assessed;
 use super::batch::Batch;
 use super::clocks::{Clocks, Expired};
 use super::deliver::{self, Order, ordered};
@@ -62,6 +63,9 @@ impl Attempt {
         };
         let (events, outcome) = parser.finish(&exit);
         let own = own_verdict(&finding, &outcome);
+        let question = self.claim.input["question"].as_str().unwrap_or_default();
+        let replied = matches!(outcome, Outcome::Success { .. });
+        let (outcome, note) = assessed(outcome, question).await;
         for event in events {
             match event {
                 // What the child says about being ended is not why it was.
@@ -69,14 +73,18 @@ impl Attempt {
                 event => stream.batch.push(event),
             }
         }
-        if let Some((message, _)) = &own {
+        let useless = match &outcome {
+            Outcome::Failure { message, .. } if replied => Some(message),
+            _ => None,
+        };
+        if let Some(message) = own.as_ref().map(|(message, _)| message).or(useless) {
             let message = message.clone();
             stream.batch.push(Event::Error { message });
         }
         if let Err(halt) = self.flush(stream).await {
             return Verdict::of(halt);
         }
-        judge(own, outcome)
+        judge(own, outcome, note)
     }
 
     /// Reads until there is nothing more to read or a reason not to.
@@ -149,11 +157,11 @@ impl Attempt {
         let (_, outcome) = parser.finish(&exit);
         match Verdict::of(halt) {
             Verdict::Finish(finish) if finish.state == Ended::Cancelled => {
-                Verdict::Finish(Finish {
+                Verdict::Finish(Box::new(Finish {
                     output: Some(partial).filter(|text| !text.is_empty()),
                     usage: usage_json(usage_of(&outcome)),
-                    ..finish
-                })
+                    ..*finish
+                }))
             }
             verdict => verdict,
         }
@@ -179,7 +187,7 @@ fn own_verdict(finding: &Finding, outcome: &Outcome) -> Option<(String, bool)> {
     }
 }
 
-fn judge(own: Option<(String, bool)>, outcome: Outcome) -> Verdict {
+fn judge(own: Option<(String, bool)>, outcome: Outcome, note: Option<String>) -> Verdict {
     let usage = usage_json(usage_of(&outcome));
     let (state, output, error, retryable) = match (own, outcome) {
         (Some((error, retryable)), _) => (Ended::Failed, None, Some(error), retryable),
@@ -191,14 +199,15 @@ fn judge(own: Option<(String, bool)>, outcome: Outcome) -> Verdict {
         ) => (Ended::Failed, None, Some(message), retryable),
         (None, Outcome::Success { output, .. }) => (Ended::Completed, Some(output), None, false),
     };
-    Verdict::Finish(Finish {
+    Verdict::Finish(Box::new(Finish {
         state,
         output,
         error,
         usage,
         citations: None,
         retryable,
-    })
+        note: note.filter(|_| state == Ended::Completed),
+    }))
 }
 
 fn usage_of(outcome: &Outcome) -> &Usage {
@@ -257,6 +266,7 @@ mod tests {
     fn success() -> Outcome {
         Outcome::Success {
             output: "done".into(),
+            written_calls: 0,
             usage: Usage::default(),
         }
     }
@@ -271,8 +281,8 @@ mod tests {
 
     fn finish(finding: Finding, outcome: Outcome) -> Finish {
         let own = own_verdict(&finding, &outcome);
-        match judge(own, outcome) {
-            Verdict::Finish(finish) => finish,
+        match judge(own, outcome, None) {
+            Verdict::Finish(finish) => *finish,
             _ => panic!("an attempt that was read to its end is finished"),
         }
     }

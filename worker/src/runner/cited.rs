@@ -16,7 +16,7 @@ impl Attempt {
         match verdict {
             Verdict::Finish(finish) if finish.state == Ended::Completed => {
                 let snapshot = self.claim.root.as_ref().map(|_| snapshot);
-                Verdict::Finish(checked(finish, snapshot).await)
+                Verdict::Finish(Box::new(checked(*finish, snapshot).await))
             }
             verdict => verdict,
         }
@@ -65,6 +65,7 @@ mod tests {
             usage: Value::Null,
             citations: None,
             retryable: false,
+            note: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! One attempt of one task: snapshot, child, stream, end.
 
+mod assessed;
 mod attend;
 mod batch;
 mod cited;
@@ -63,7 +64,7 @@ pub struct Ending {
 
 /// What an attempt came to.
 enum Verdict {
-    Finish(Finish),
+    Finish(Box<Finish>),
     HandBack,
     /// Handed back because of this machine, not of the task.
     Unfit(String),
@@ -73,26 +74,28 @@ enum Verdict {
 
 impl Verdict {
     fn failed(error: impl Into<String>, retryable: bool) -> Self {
-        Verdict::Finish(Finish {
+        Verdict::Finish(Box::new(Finish {
             state: Ended::Failed,
             output: None,
             error: Some(error.into()),
             usage: usage_json(&Usage::default()),
             citations: None,
             retryable,
-        })
+            note: None,
+        }))
     }
 
     fn of(halt: Halt) -> Self {
         match halt {
-            Halt::Ordered(Order::Cancel) => Verdict::Finish(Finish {
+            Halt::Ordered(Order::Cancel) => Verdict::Finish(Box::new(Finish {
                 state: Ended::Cancelled,
                 output: None,
                 error: None,
                 usage: usage_json(&Usage::default()),
                 citations: None,
                 retryable: false,
-            }),
+                note: None,
+            })),
             Halt::Ordered(Order::HandBack | Order::Run) => Verdict::HandBack,
             Halt::Ordered(Order::Drop) | Halt::StaleLease => {
                 Verdict::Drop("the lease is no longer ours")
@@ -165,7 +168,7 @@ impl Attempt {
                 let _ = timeout(HAND_BACK_LIMIT, told).await;
                 tracing::info!(run, %step, task, seconds, "cancelled");
             }
-            Verdict::Finish(finish) => match self.finish(finish).await {
+            Verdict::Finish(finish) => match self.finish(*finish).await {
                 Ok((state, error)) => {
                     let again = state == "pending";
                     match error {
@@ -198,6 +201,7 @@ impl Attempt {
                     output: None,
                     error: Some(error),
                     citations: None,
+                    note: None,
                     ..finish
                 };
                 let state = self.finish_once(&failure).await?;

@@ -94,7 +94,12 @@ impl Attempt {
             return Ok(());
         }
         let (db, key) = (&self.context.db, (self.claim.task_id, self.claim.lease));
-        let notes = Value::from(snapshot.notes.clone());
+        let notes: Value = snapshot
+            .changes
+            .iter()
+            .chain(&snapshot.notes)
+            .cloned()
+            .collect();
         let agrees = insist("run_snapshot", ordered(&mut self.orders), || {
             db.record_snapshot(
                 key,
@@ -198,6 +203,7 @@ mod tests {
             commit: None,
             tree_digest: "d".into(),
             notes: Vec::new(),
+            changes: None,
             files: 0,
             bytes: 0,
         };

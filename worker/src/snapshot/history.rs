@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::SnapshotError;
+use super::changes::Changes;
 use super::context::{Context, bounded};
 use super::git::{GitError, Output};
 use super::mirror::Mirror;
@@ -37,7 +38,12 @@ impl History<'_> {
         context: &Context,
         base: Option<&str>,
         untracked: &[Vec<u8>],
-    ) -> Result<Option<String>, SnapshotError> {
+    ) -> Result<(Option<String>, Changes), SnapshotError> {
+        let mut changes = Changes {
+            untracked: untracked.to_vec(),
+            base: base.map(str::to_owned),
+            ..Changes::default()
+        };
         let head = self.commit("HEAD")?;
         if head.is_none()
             && self
@@ -56,16 +62,18 @@ impl History<'_> {
         let empty_tree = self.line(&[b"hash-object", b"-t", b"tree", b"--stdin"])?;
         let against = head.clone().or(empty_tree);
         if let Some(against) = against.as_deref() {
-            let status = self.status(head.as_deref(), against, untracked)?;
+            let (status, changed) = self.status(head.as_deref(), against, untracked)?;
+            changes.history = head.is_some();
+            changes.uncommitted = changed;
             context.write("status.txt", &status)?;
             if let Some(diff) = self.diff("uncommitted.diff", &[against.as_bytes()])? {
                 context.write("uncommitted.diff", &diff)?;
             }
         }
         if let Some(base) = base {
-            self.base(context, base, head.as_deref())?;
+            changes.since_base = self.base(context, base, head.as_deref())?;
         }
-        Ok(head)
+        Ok((head, changes))
     }
 
     fn log(&mut self) -> Result<Vec<u8>, SnapshotError> {
@@ -113,7 +121,8 @@ impl History<'_> {
         head: Option<&str>,
         against: &str,
         untracked: &[Vec<u8>],
-    ) -> Result<Vec<u8>, SnapshotError> {
+    ) -> Result<(Vec<u8>, Vec<String>), SnapshotError> {
+        let mut changed = Vec::new();
         let mut text = match (head, &self.mirror.branch) {
             (Some(head), Some(branch)) => {
                 format!("work tree against HEAD {head} (branch {branch})\n")
@@ -126,7 +135,9 @@ impl History<'_> {
         let more: [&[u8]; 3] = [b"--name-status", b"-z", against.as_bytes()];
         match self.compare("status.txt", &more, MAX_LIST_BYTES)? {
             Some(changes) => {
-                text.push_str(&changed(&changes.bytes));
+                let lines = changed_files(&changes.bytes);
+                text.push_str(&lines);
+                changed.extend(lines.lines().map(str::to_owned));
                 if changes.cut {
                     text.push_str("[cut here: there are more changes]\n");
                 }
@@ -141,15 +152,16 @@ impl History<'_> {
         }
         let cut = text.len() > MAX_LIST_BYTES;
         let end = text.floor_char_boundary(MAX_LIST_BYTES);
-        Ok(bounded(&text.as_bytes()[..end], cut))
+        Ok((bounded(&text.as_bytes()[..end], cut), changed))
     }
 
+    /// Writes base.diff and returns what it is about; None when the base names no commit.
     fn base(
         &mut self,
         context: &Context,
         base: &str,
         head: Option<&str>,
-    ) -> Result<(), SnapshotError> {
+    ) -> Result<Option<Vec<String>>, SnapshotError> {
         let named = shown(base.as_bytes());
         let known = match is_revision(base) {
             true => self.commit(base)?,
@@ -159,7 +171,7 @@ impl History<'_> {
             self.notes.say(format!(
                 "the base {named:?} names no commit of this repository: there is no base.diff"
             ));
-            return Ok(());
+            return Ok(None);
         };
         let fork = self.line(&[b"merge-base", commit.as_bytes(), head.as_bytes()])?;
         let from = fork.as_deref().unwrap_or(&commit);
@@ -172,7 +184,16 @@ impl History<'_> {
             text.push_str(&format!("HEAD {head}\n\n"));
             context.write("base.diff", &[text.as_bytes(), &diff].concat())?;
         }
-        Ok(())
+        let names: [&[u8]; 4] = [b"--name-status", b"-z", from.as_bytes(), head.as_bytes()];
+        let listed = self.compare("changes.md", &names, MAX_LIST_BYTES)?;
+        let listed = listed.map(|listed| changed_files(&listed.bytes));
+        Ok(Some(
+            listed
+                .iter()
+                .flat_map(|it| it.lines())
+                .map(str::to_owned)
+                .collect(),
+        ))
     }
 
     fn diff(&mut self, file: &str, what: &[&[u8]]) -> Result<Option<Vec<u8>>, SnapshotError> {
@@ -247,7 +268,7 @@ fn ask(
 }
 
 /// `diff --name-status -z` as lines for people.
-fn changed(listed: &[u8]) -> String {
+fn changed_files(listed: &[u8]) -> String {
     let mut text = String::new();
     let mut parts = listed.split(|b| *b == 0).filter(|part| !part.is_empty());
     while let (Some(state), Some(path)) = (parts.next(), parts.next()) {
@@ -304,7 +325,7 @@ mod tests {
 
     #[test]
     fn changes_are_one_line_each_whatever_the_names() {
-        let text = changed(b"M\0a\nb\0R100\0old\0new\0U\0c\0");
+        let text = changed_files(b"M\0a\nb\0R100\0old\0new\0U\0c\0");
         assert_eq!(
             text,
             "modified    a\\nb\nrenamed     old -> new\nconflict    c\n"

@@ -4,6 +4,7 @@
 //! configuration of ours and the copy as its work tree.
 
 mod beneath;
+mod changes;
 mod context;
 mod copy;
 mod digest;
@@ -81,6 +82,8 @@ pub struct Snapshot {
     pub tree_digest: String,
     /// What was left out and why, for the report.
     pub notes: Vec<String>,
+    /// What there is to review, for the report; None without a project.
+    pub changes: Option<String>,
     /// Files and symbolic links copied, `_context` left out.
     pub files: u64,
     /// Bytes copied, `_context` left out.

@@ -251,6 +251,7 @@ struct Facts {
     commit: Option<String>,
     tree_digest: String,
     notes: Vec<String>,
+    changes: Option<String>,
     files: u64,
     bytes: u64,
 }
@@ -261,6 +262,7 @@ fn keep_facts(dir: &Path, snapshot: &Snapshot, request: &Request) -> Result<(), 
         commit: snapshot.commit.clone(),
         tree_digest: snapshot.tree_digest.clone(),
         notes: snapshot.notes.clone(),
+        changes: snapshot.changes.clone(),
         files: snapshot.files,
         bytes: snapshot.bytes,
     };
@@ -284,6 +286,7 @@ fn kept(dir: &Path, request: &Request) -> Option<Snapshot> {
         commit: facts.commit,
         tree_digest: facts.tree_digest,
         notes: facts.notes,
+        changes: facts.changes,
         files: facts.files,
         bytes: facts.bytes,
     })

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 
 use super::beneath::Dir;
+use super::changes::Changes;
 use super::context::Context;
 use super::copy::{Copier, Outcome};
 use super::disk::{failed, make_private, remove, seal};
@@ -75,6 +76,7 @@ struct Taken {
     digest: String,
     files: u64,
     bytes: u64,
+    changes: Changes,
 }
 
 impl<'a> Taking<'a> {
@@ -91,6 +93,9 @@ impl<'a> Taking<'a> {
             },
         };
         context.documents(&self.request.documents)?;
+        if self.request.root.is_some() {
+            context.write("changes.md", taken.changes.text().as_bytes())?;
+        }
         let notes = self.notes.lines();
         if !notes.is_empty() {
             context.write("notes.txt", (notes.join("\n") + "\n").as_bytes())?;
@@ -107,6 +112,7 @@ impl<'a> Taking<'a> {
             commit: taken.commit,
             tree_digest: taken.digest,
             notes,
+            changes: self.request.root.as_ref().map(|_| taken.changes.summary()),
             files: taken.files,
             bytes: taken.bytes,
         })
@@ -241,7 +247,8 @@ impl<'a> Taking<'a> {
                 work_tree: work,
                 notes: &mut self.notes,
             };
-            taken.commit = history.write(context, self.request.base.as_deref(), &untracked)?;
+            (taken.commit, taken.changes) =
+                history.write(context, self.request.base.as_deref(), &untracked)?;
         }
         Ok(taken)
     }
@@ -307,6 +314,7 @@ fn taken(copier: Copier, prefix: Vec<u8>) -> Taken {
         files: copier.entries.len() as u64,
         bytes: copier.bytes,
         digest: digest::tree(copier.entries),
+        changes: Changes::default(),
     }
 }
 

@@ -132,6 +132,16 @@ async fn a_work_tree_is_copied_as_it_is_seen() {
              untracked   new\n"
         )
     );
+    assert_eq!(
+        snapshot.changes.as_deref(),
+        Some("changes: 4 files uncommitted, 1 file new; they are the subject")
+    );
+    let changes = taken.read("_context/changes.md");
+    assert!(
+        changes.contains("There are changes.")
+            && changes.contains("- renamed     moved -> renamed\n"),
+        "{changes}"
+    );
     let diff = taken.read("_context/uncommitted.diff");
     for line in [
         "+after\n",
@@ -232,6 +242,14 @@ async fn a_base_gives_what_head_has_more() {
         "{diff}"
     );
 
+    assert_eq!(
+        taken.snapshot.changes.as_deref(),
+        Some("changes: 1 file since main; they are the subject")
+    );
+    assert!(taken.read("_context/changes.md").contains(
+        "## Committed since main\n\nThe lines are in `_context/base.diff`.\n\n- added       b\n"
+    ));
+
     request.base = Some(fork[..10].into());
     let taken = try_take(&request).await.unwrap();
     assert!(taken.read("_context/base.diff").contains("+on the topic\n"));
@@ -251,6 +269,11 @@ async fn a_base_gives_what_head_has_more() {
             taken.notes()
         );
         assert!(!taken.has("_context/base.diff") && taken.has("_context/log.txt"));
+        let changes = taken.snapshot.changes.clone().unwrap_or_default();
+        assert!(
+            changes.contains("names no commit; the whole tree is the subject"),
+            "{changes}"
+        );
     }
     assert!(!canary.exists());
 }
