@@ -68,7 +68,7 @@ pub(super) fn verification(out: &mut String, review: &Review, parts: &Parts) {
     } else {
         put!(
             out,
-            "Each finding was given to a verifier whose task was to refute it: {}.\n",
+            "The findings were given to verifiers whose task was to refute them: {}.\n",
             counts(review)
         );
     }
