@@ -3,15 +3,21 @@
 
 mod advance_model;
 mod cancel;
+mod code_review;
 mod command_line;
+mod context;
 mod dump;
+mod hostile_output;
 mod hostile_repository;
 mod huge_output;
 mod launch_errors;
 mod main_job;
 mod model_errors;
+mod own_flows;
 mod prompts;
 mod random_clients;
+mod repertoire;
 mod transactions;
+mod useless_replies;
 mod worker_death;
 mod worker_refusals;

@@ -78,7 +78,8 @@ impl Merged {
             }
             if !group.raw.is_empty() {
                 let lines: usize = group.raw.iter().map(|text| text.lines().count()).sum();
-                put!(out, "\nUnreadable, passed on as written: {lines} lines.");
+                let s = if lines == 1 { "" } else { "s" };
+                put!(out, "\nUnreadable, passed on as written: {lines} line{s}.");
             }
         }
     }

@@ -6,7 +6,7 @@ use super::data::{ReportRun, ReportStep};
 use super::findings::{counts as counts_of, unreadable};
 use super::format::{code, duration, inline, moment, number, plural};
 use super::parts::Parts;
-use crate::plan::Kind;
+use crate::plan::{Kind, Role};
 
 /// Title, notice, question and facts.
 pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
@@ -41,10 +41,12 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
         .iter()
         .partition(|note| note.starts_with(CHANGES));
     for changes in changes {
+        let changes = changes[CHANGES.len()..].trim_start();
         put!(
             out,
-            "- **Changes**: {}",
-            inline(changes[CHANGES.len()..].trim_start(), 500)
+            "- **Changes**: {}{}",
+            inline(changes, 500),
+            reviewed(run, changes)
         );
     }
     if let Some(provided) = provided(run) {
@@ -102,6 +104,18 @@ pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
 
 /// What a worker's note on what there is to review begins with.
 pub(super) const CHANGES: &str = "changes:";
+
+/// Which of the two a review of findings was about; its reviewers are told the same.
+pub(super) fn reviewed(run: &ReportRun, changes: &str) -> &'static str {
+    let mut steps = run.plan.steps.iter();
+    if !steps.any(|step| step.role == Role::MergeFindings) {
+        ""
+    } else if changes.starts_with("none") || changes.starts_with("unknown") {
+        "; the whole tree was reviewed"
+    } else {
+        "; the change was reviewed"
+    }
+}
 
 /// `spec.md (12,345 bytes)`, or that there should be one.
 pub(super) fn provided(run: &ReportRun) -> Option<String> {

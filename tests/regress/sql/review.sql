@@ -42,7 +42,11 @@ select pg_temp.finish(:run, 'verify/1', 'completed', E'## Verdict\nstands with c
     '### V2. correctness/B2: refuted\n- Evidence (codebase): `src/retry.rs:41` "min(MAX)"\n\nConfidence: medium\n\n## Remains open\n- The name.\n');
 select * from pg_temp.now where run_id = :run;
 select status, error from flow_runs where id = :run;
+\pset format unaligned
+\pset tuples_only on
 select regexp_replace(flow_report(:run), '^- \*\*(Launched|Ended)\*\*.*?$|\d+\.\d+ s', '…', 'gn');
+\pset format aligned
+\pset tuples_only off
 select flow_report(:run, 'json')::jsonb -> 'review' -> 'refuted' -> 0 -> 'finding' ->> 'id' as refuted;
 select flow_report(:run, 'html') like '<!DOCTYPE html>%correctness/B1%' as page;
 select flow_graph(:run) like 'flowchart%Verification%' as mermaid, flow_graph(:run, 'svg') like '<svg%verify%</svg>%' as svg;

@@ -9,12 +9,14 @@
 //! | [`processes`] | processes that belong to a folder, their memory, their end |
 //! | [`repository`] | git repositories, friendly and hostile |
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
+//! | [`reader`] | a conversation with the scripted model in this process |
 //! | [`sql_worker`] | a worker that is nothing but SQL |
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod cluster;
 pub mod fixture;
 pub mod processes;
+pub mod reader;
 pub mod repository;
 pub mod runs;
 pub mod sql_worker;

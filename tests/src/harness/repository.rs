@@ -31,6 +31,18 @@ impl Repository {
         repository
     }
 
+    /// A shop with defects in it, one commit: a query built by concatenation, a request without a time
+    /// limit, two locks taken in either order, and a test that asserts nothing.
+    pub fn flawed_shop(root: &Path) -> Self {
+        let repository = Self::create(root);
+        repository.write("README.md", README);
+        repository.write("shop/orders.py", ORDERS);
+        repository.write("shop/stock.py", STOCK);
+        repository.write("tests/test_orders.py", TEST_ORDERS);
+        repository.commit("Open the shop");
+        repository
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -152,3 +164,55 @@ const README: &str = "# Shop\n\nA small shop that lends things.\n\n## Lease\n\nE
 const LEASE: &str = "//! Leases: who holds a thing, and until when.\n\n/// Seconds after which a lease runs out.\npub const LEASE_SECONDS: u64 = 60;\n\n/// A lease on one thing.\npub struct Lease {\n    pub holder: String,\n    pub ends_at: u64,\n}\n\n/// Renews a lease that nobody has taken.\npub fn renew_lease(lease: &mut Lease, now: u64) {\n    lease.ends_at = now + LEASE_SECONDS;\n}\n";
 
 const MAIN: &str = "mod lease;\n\nfn main() {\n    let mut lease = lease::Lease { holder: \"me\".into(), ends_at: 0 };\n    lease::renew_lease(&mut lease, 1);\n    println!(\"lent until {}\", lease.ends_at);\n}\n";
+
+const ORDERS: &str = r#""""Orders of the shop: find them, add them up, tell billing."""
+import urllib.request
+
+BILLING = "http://billing.invalid/notify?order="
+
+
+def find_orders(connection, customer):
+    query = "SELECT id, total FROM orders WHERE customer = '" + customer + "'"
+    return connection.execute(query).fetchall()
+
+
+def average_total(orders):
+    return sum(order["total"] for order in orders) / len(orders)
+
+
+def add_total(order, amount):
+    if amount < 0:
+        raise ValueError("an amount is never negative")
+    order["total"] += amount
+
+
+def notify_billing(order):
+    return urllib.request.urlopen(BILLING + str(order["id"]))
+"#;
+
+const STOCK: &str = r#""""Stock of the shop: reserve things, and put them back."""
+import threading
+
+stock_lock = threading.Lock()
+order_lock = threading.Lock()
+
+
+def reserve(order, stock):
+    with stock_lock:
+        with order_lock:
+            stock[order["thing"]] -= 1
+
+
+def put_back(order, stock):
+    with order_lock:
+        with stock_lock:
+            stock[order["thing"]] += 1
+"#;
+
+const TEST_ORDERS: &str = r#""""Tests of orders."""
+from shop import orders
+
+
+def test_average_total():
+    orders.average_total([{"total": 1}])
+"#;

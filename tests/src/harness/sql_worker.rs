@@ -13,8 +13,13 @@ pub struct Claimed {
     /// As text; the server casts it back.
     pub lease: String,
     pub attempt: i32,
+    /// The persona's text; empty for a step without one.
+    pub system: String,
     pub prompt: String,
 }
+
+/// How an attempt ends: with an output and what the check of its citations found, or with an error.
+pub type Ending = Result<(String, Option<Value>), String>;
 
 /// Registers a worker that serves everything below these roots; its id.
 pub async fn register(sql: &Client, name: &str, roots: &[&str]) -> Result<i64, Error> {
@@ -37,7 +42,8 @@ pub async fn claim(
 ) -> Result<Vec<Claimed>, Error> {
     let rows = sql
         .query(
-            "select task_id, run_id, step_id, lease::text, attempt, prompt from conductor.task_claim($1, $2)",
+            "select task_id, run_id, step_id, lease::text, attempt, coalesce(system_prompt, ''), prompt
+                from conductor.task_claim($1, $2)",
             &[&worker, &slots],
         )
         .await?;
@@ -47,7 +53,8 @@ pub async fn claim(
         step_id: row.get(2),
         lease: row.get(3),
         attempt: row.get(4),
-        prompt: row.get(5),
+        system: row.get(5),
+        prompt: row.get(6),
     });
     Ok(claimed.collect())
 }
@@ -70,15 +77,28 @@ pub async fn end(
     error: Option<&str>,
     retryable: bool,
 ) -> Result<String, Error> {
+    settle(sql, task, state, output, error, None, retryable).await
+}
+
+async fn settle(
+    sql: &impl GenericClient,
+    task: &Claimed,
+    state: &str,
+    output: Option<&str>,
+    error: Option<&str>,
+    citations: Option<&Value>,
+    retryable: bool,
+) -> Result<String, Error> {
     let statement = sql
         .prepare_typed(
-            "select conductor.task_finish($1, $2::text::uuid, $3, $4, $5, $6, null, $7)",
+            "select conductor.task_finish($1, $2::text::uuid, $3, $4, $5, $6, $7, $8)",
             &[
                 Type::INT8,
                 Type::TEXT,
                 Type::TEXT,
                 Type::TEXT,
                 Type::TEXT,
+                Type::JSONB,
                 Type::JSONB,
                 Type::BOOL,
             ],
@@ -96,6 +116,7 @@ pub async fn end(
                 &output,
                 &error,
                 &usage,
+                &citations,
                 &retryable,
             ],
         )
@@ -103,8 +124,21 @@ pub async fn end(
     Ok(row.get(0))
 }
 
-/// Claims and finishes until a run has nothing left to claim; how many tasks that were.
+/// Claims and finishes until nothing is left to claim; how many tasks that were.
 pub async fn drive(sql: &Client, worker: i64) -> Result<usize, Error> {
+    let summary = |task: &Claimed| {
+        let output = format!("## Summary\nfrom {}\n\nConfidence: medium\n", task.step_id);
+        Ok((output, None))
+    };
+    play(sql, worker, summary).await
+}
+
+/// Claims and ends each task as `ending` says until nothing is left to claim; how many tasks that were.
+pub async fn play(
+    sql: &Client,
+    worker: i64,
+    mut ending: impl FnMut(&Claimed) -> Ending,
+) -> Result<usize, Error> {
     let mut done = 0;
     loop {
         let tasks = claim(sql, worker, 8).await?;
@@ -112,8 +146,15 @@ pub async fn drive(sql: &Client, worker: i64) -> Result<usize, Error> {
             return Ok(done);
         }
         for task in tasks {
-            let output = format!("## Summary\nfrom {}\n\nConfidence: medium\n", task.step_id);
-            finish(sql, &task, &output).await?;
+            match ending(&task) {
+                Ok((output, citations)) => {
+                    let (output, citations) = (Some(output.as_str()), citations.as_ref());
+                    settle(sql, &task, "completed", output, None, citations, false).await?;
+                }
+                Err(error) => {
+                    settle(sql, &task, "failed", None, Some(&error), None, false).await?;
+                }
+            }
             done += 1;
         }
     }

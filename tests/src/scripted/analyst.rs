@@ -1,21 +1,22 @@
 //! What the scripted model does without a script: it asks the child to list and to read real files,
 //! and answers once it has read some.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::answer;
 use super::conversation::Conversation;
 use super::evidence::{self, Passage};
-use super::form;
 use super::roles::{self, Role};
 use super::script::{Part, ToolCall};
-use super::upstream::{self, Item};
+use super::upstream::{self, Group, Item};
+use super::{answer, choice, context, form, question};
 
 /// Lines before and after a cited line that are read again.
 const AROUND: usize = 25;
+
+/// What a prompt opens the section on the form of the reply with.
+const FORM: &str = "\n# The form of your reply\n";
 
 /// What a request comes to, once it has been read.
 pub struct Situation<'a> {
@@ -24,9 +25,13 @@ pub struct Situation<'a> {
     pub snapshot: Option<&'a str>,
     pub question: String,
     pub keywords: Vec<String>,
-    /// Items of earlier steps.
+    /// Items of earlier steps; of a verifier the findings that it was given.
     pub items: Vec<Item>,
+    /// What a verifier was given.
+    pub group: Option<Group>,
     pub passages: Vec<Passage>,
+    /// Lines that a diff which was read adds or changes, by file.
+    pub changed: BTreeMap<String, BTreeSet<usize>>,
     pub fast: bool,
     /// The same for the same prompt; decides between equals.
     pub seed: u64,
@@ -36,16 +41,23 @@ impl<'a> Situation<'a> {
     /// Reads a conversation.
     pub fn of(talk: &'a Conversation) -> Self {
         let role = roles::recognise(&talk.system).or_else(|| roles::recognise(&talk.prompt));
-        let question = question(&talk.prompt);
+        let question = question::question(&talk.prompt);
         let snapshot = talk.snapshot();
+        let passages = snapshot.map_or_else(Vec::new, |at| evidence::passages(talk, at));
+        let group = upstream::group(&talk.prompt);
         Self {
             talk,
             role,
             snapshot,
-            keywords: keywords(&question),
+            keywords: question::keywords(&question),
             question,
-            items: upstream::items(&talk.prompt),
-            passages: snapshot.map_or_else(Vec::new, |at| evidence::passages(talk, at)),
+            items: match &group {
+                Some(group) => group.items.clone(),
+                None => upstream::items(&talk.prompt),
+            },
+            group,
+            changed: context::changed(&passages),
+            passages,
             fast: talk.prompt.contains("Fast run."),
             seed: evidence::mix(evidence::mix(1, &talk.system), &talk.prompt),
         }
@@ -57,17 +69,65 @@ impl<'a> Situation<'a> {
             .is_some_and(|role| role.name == "adversarial-validator")
     }
 
+    /// Whether the prompt asks for findings in the form of a review.
+    pub fn reviews(&self) -> bool {
+        self.asked_form().is_some() && !self.validates()
+    }
+
+    /// The form that the prompt itself shows, which goes before that of the persona.
+    fn asked_form(&self) -> Option<&'a str> {
+        let (_, asked) = self.talk.prompt.rsplit_once(FORM)?;
+        asked.contains("## Reply form").then_some(asked)
+    }
+
     /// Where the form of the reply is shown.
     pub fn form(&self) -> Vec<form::Piece> {
-        let shown = [&self.talk.system, &self.talk.prompt];
-        let persona = shown
-            .into_iter()
-            .find(|text| text.contains("## Reply form"));
-        form::parse(persona.unwrap_or(&self.talk.system))
+        let shown = self.asked_form().unwrap_or_else(|| {
+            let texts = [&self.talk.system, &self.talk.prompt];
+            let persona = texts
+                .into_iter()
+                .find(|text| text.contains("## Reply form"));
+            persona.unwrap_or(&self.talk.system)
+        });
+        form::parse(shown)
+    }
+
+    /// What the prompt calls this step's part.
+    pub fn part(&self) -> Option<&'a str> {
+        let first = self.talk.prompt.lines().next()?;
+        first.strip_prefix("# Your part: ")
     }
 
     fn called(&self, tool: &str) -> bool {
         self.talk.calls.iter().any(|call| call.name == tool)
+    }
+
+    /// Whether a file below the snapshot was asked for, found or not.
+    fn asked_for(&self, file: &str) -> bool {
+        let reads = self
+            .talk
+            .calls
+            .iter()
+            .filter(|call| call.name == "read_file");
+        let mut paths = reads.filter_map(|call| call.arguments["file_path"].as_str());
+        paths.any(|path| {
+            path.strip_suffix(file)
+                .is_some_and(|rest| rest.ends_with('/'))
+        })
+    }
+
+    /// Whether a file of the project was asked for.
+    fn asked_for_files(&self, snapshot: &str) -> bool {
+        let context = format!("{snapshot}/{}", context::FOLDER);
+        let mut reads = self
+            .talk
+            .calls
+            .iter()
+            .filter(|call| call.name == "read_file");
+        reads.any(|call| {
+            let path = call.arguments["file_path"].as_str();
+            path.is_some_and(|path| !path.starts_with(&context))
+        })
     }
 }
 
@@ -88,35 +148,43 @@ pub fn reply(talk: &Conversation) -> Vec<Part> {
     ]
 }
 
+/// What the brief points at comes first, then the cited lines, else the files most worth reading.
 fn next_calls(situation: &Situation) -> Vec<ToolCall> {
     let Some(snapshot) = situation.snapshot else {
         return Vec::new();
     };
     let offers = |tool: &str| situation.talk.offers(tool);
-    if !offers("read_file") || situation.called("read_file") {
+    if !offers("read_file") || situation.asked_for_files(snapshot) {
         return Vec::new();
     }
+    let mut context = context::pointed_at(&situation.talk.prompt, snapshot);
+    // Which diffs there are, that file says.
+    if context.iter().any(|file| file.ends_with("changes.md")) {
+        context.retain(|file| !file.ends_with(".diff"));
+        context.extend(context::diffs(&situation.passages));
+    }
+    let mut calls: Vec<ToolCall> = context
+        .iter()
+        .filter(|file| !situation.asked_for(file))
+        .map(|file| read(snapshot, file))
+        .collect();
     let cited = cited_windows(situation, snapshot);
     if !cited.is_empty() {
-        return cited;
+        calls.extend(cited);
+        return calls;
     }
     if !situation.called("glob") && offers("glob") {
-        let mut calls = vec![call("glob", json!({"pattern": "**/*", "path": snapshot}))];
+        calls.push(call("glob", json!({"pattern": "**/*", "path": snapshot})));
         if let Some(word) = situation.keywords.first().filter(|_| offers("grep_search")) {
             let arguments = json!({"pattern": word, "path": snapshot});
             calls.push(call("grep_search", arguments));
         }
-        return calls;
     }
-    chosen_files(situation, snapshot)
-        .into_iter()
-        .map(|file| {
-            call(
-                "read_file",
-                json!({"file_path": format!("{snapshot}/{file}")}),
-            )
-        })
-        .collect()
+    if calls.is_empty() {
+        let files = choice::chosen_files(situation, snapshot);
+        calls.extend(files.iter().map(|file| read(snapshot, file)));
+    }
+    calls
 }
 
 fn call(name: &str, arguments: serde_json::Value) -> ToolCall {
@@ -126,19 +194,32 @@ fn call(name: &str, arguments: serde_json::Value) -> ToolCall {
     }
 }
 
-/// Reads of the lines that the quoted items cite: one window each for the first few. Windows begin at
-/// round lines, so that neighbours share one: a child halts a model that asks for the same twice.
+fn read(snapshot: &str, file: &str) -> ToolCall {
+    call(
+        "read_file",
+        json!({"file_path": format!("{snapshot}/{file}")}),
+    )
+}
+
+/// Reads of the lines that the quoted items cite: one window each for the first few, or for all that a
+/// verifier was given. Windows begin at round lines, so that neighbours share one: a child halts a
+/// model that asks for the same twice.
 fn cited_windows(situation: &Situation, snapshot: &str) -> Vec<ToolCall> {
-    let most = if situation.fast { 3 } else { 6 };
+    let most = match (&situation.group, situation.fast) {
+        (Some(_), _) => 20,
+        (None, true) => 3,
+        (None, false) => 6,
+    };
     let mut windows: Vec<(&str, usize)> = Vec::new();
-    for (path, line) in situation
+    for place in situation
         .items
         .iter()
         .filter_map(|item| item.places.first())
     {
-        let begin = line.saturating_sub(AROUND) / AROUND * AROUND;
+        let path = place.path.as_str();
+        let begin = place.line.saturating_sub(AROUND) / AROUND * AROUND;
         let outside = path.split('/').any(|part| part == "..");
-        if !outside && !windows.contains(&(path.as_str(), begin)) {
+        if !outside && !situation.asked_for(path) && !windows.contains(&(path, begin)) {
             windows.push((path, begin));
         }
     }
@@ -151,113 +232,6 @@ fn cited_windows(situation: &Situation, snapshot: &str) -> Vec<ToolCall> {
             call("read_file", window)
         })
         .collect()
-}
-
-/// The two to four files most worth reading, out of what was listed and found.
-fn chosen_files(situation: &Situation, snapshot: &str) -> Vec<String> {
-    let hits = evidence::hits(situation.talk);
-    let mut files = evidence::listed(situation.talk, snapshot);
-    files.extend(hits.keys().cloned());
-    files.sort();
-    files.dedup();
-    let mut ranked: Vec<(Reverse<usize>, u64, String)> = files
-        .into_iter()
-        .filter_map(|file| {
-            let score = file_worth(&file, situation, &hits)?;
-            Some((Reverse(score), evidence::mix(situation.seed, &file), file))
-        })
-        .collect();
-    ranked.sort();
-    let most = if situation.fast { 2 } else { 4 };
-    ranked
-        .into_iter()
-        .take(most)
-        .map(|(_, _, file)| file)
-        .collect()
-}
-
-/// None for what holds no text to cite.
-fn file_worth(file: &str, situation: &Situation, hits: &BTreeMap<String, usize>) -> Option<usize> {
-    let lower = file.to_lowercase();
-    let extension = lower
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension);
-    let hidden = lower.split('/').any(|part| {
-        part.starts_with('.') || ["_context", "node_modules", "target", "vendor"].contains(&part)
-    });
-    let binary = [
-        "png", "jpg", "jpeg", "gif", "ico", "pdf", "zip", "gz", "so", "a", "o", "bin", "woff",
-        "woff2", "lock", "min.js", "map", "jsonl", "svg",
-    ];
-    if hidden || binary.contains(&extension) || lower.ends_with("-lock.json") {
-        return None;
-    }
-    let source = [
-        "rs", "py", "ts", "tsx", "js", "go", "java", "c", "h", "cpp", "rb", "sql", "sh", "kt",
-        "swift", "php", "cs", "ex", "scala",
-    ];
-    let prose = ["md", "rst", "txt", "adoc", "toml", "yml", "yaml"];
-    let kind = match extension {
-        extension if source.contains(&extension) => 4,
-        extension if prose.contains(&extension) => 2,
-        _ => 1,
-    };
-    let named = situation
-        .keywords
-        .iter()
-        .filter(|word| lower.contains(*word))
-        .count();
-    let interests = situation.role.map_or(&[][..], |role| role.interests);
-    let interesting = interests
-        .iter()
-        .filter(|word| lower.contains(*word))
-        .count();
-    let found = hits.get(file).copied().unwrap_or(0).min(3);
-    Some(kind + 4 * named + 2 * interesting.min(2) + 2 * found)
-}
-
-/// The question as the prompt shows it, else the prompt's opening.
-fn question(prompt: &str) -> String {
-    let mut lines = prompt.lines().skip_while(|line| {
-        let line = line.to_lowercase();
-        !(line.starts_with("question:")
-            || line.starts_with('#') && line.trim_end().ends_with("question"))
-    });
-    let found = match lines.next() {
-        Some(line) if line.starts_with('#') => lines
-            .skip_while(|line| line.trim().is_empty())
-            .take_while(|line| !line.starts_with("# How much") && !line.starts_with("## Project"))
-            .collect::<Vec<_>>()
-            .join(" "),
-        Some(line) => line.split_once(':').map_or("", |(_, text)| text).into(),
-        None => prompt.to_owned(),
-    };
-    let words: Vec<&str> = found.split_whitespace().collect();
-    words.join(" ").chars().take(300).collect()
-}
-
-/// Words of the question that say what it is about, longest first.
-fn keywords(question: &str) -> Vec<String> {
-    let common = [
-        "about", "after", "again", "does", "from", "have", "here", "into", "should", "that",
-        "their", "there", "they", "this", "what", "when", "where", "which", "with", "work",
-        "works", "would", "could", "between", "every", "before", "being", "than", "then", "will",
-        "your",
-    ];
-    let mut words: Vec<String> = question
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .map(str::to_lowercase)
-        .filter(|word| word.chars().count() >= 4 && !common.contains(&word.as_str()))
-        .collect();
-    words.sort_by_key(|word| Reverse(word.chars().count()));
-    let mut kept: Vec<String> = Vec::new();
-    for word in words {
-        if !kept.contains(&word) {
-            kept.push(word);
-        }
-    }
-    kept.truncate(6);
-    kept
 }
 
 #[cfg(test)]
@@ -356,11 +330,5 @@ mod tests {
         };
         assert!(answer.contains("Evidence (none)"), "{answer}");
         assert_eq!(parts, reply(&talk), "the same request has the same answer");
-    }
-
-    #[test]
-    fn the_question_is_found_below_its_heading_or_beside_its_word() {
-        assert_eq!(question(PROMPT), "How does the lease work?");
-        assert_eq!(question("x\nQuestion: Why?\ny"), "Why?");
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::analyst::Situation;
-use super::evidence::{self, Citation};
+use super::attacks::Attacks;
+use super::evidence::{self, Citation, Passage};
 use super::form::Piece;
-use super::phrases;
+use super::{asides, context, phrases};
 
 /// Closes every answer.
 pub const LABEL: &str = "_Produced by a scripted model, not by a language model: \
@@ -19,7 +20,9 @@ pub fn write(situation: &Situation) -> String {
     for piece in situation.form() {
         answer.piece(&piece);
     }
-    answer.deferred();
+    let spare = answer.spare.first().or(answer.cited.last());
+    let asides = asides::closing(situation, spare);
+    answer.text.push_str(&asides);
     let mut text = answer.text.trim_end().to_owned();
     while text.contains("\n\n\n") {
         text = text.replace("\n\n\n", "\n\n");
@@ -30,6 +33,7 @@ pub fn write(situation: &Situation) -> String {
 
 struct Answer<'a> {
     situation: &'a Situation<'a>,
+    attacks: Attacks<'a>,
     /// What the findings stand on; one each.
     cited: Vec<Citation>,
     /// For the rest of the form.
@@ -46,16 +50,27 @@ impl<'a> Answer<'a> {
             (false, true) => 2,
             (false, false) => 4,
         };
+        let (per_file, most) = match situation.reviews() {
+            true => (8, 24),
+            false => (3, findings + 4),
+        };
         let mut cited = evidence::citations(
-            &situation.passages,
+            &worth_citing(situation),
             &situation.keywords,
             situation.seed,
-            3,
-            findings + 4,
+            per_file,
+            most,
         );
+        if situation.reviews() {
+            spread(&mut cited, situation.seed);
+        }
         let spare = cited.split_off(findings.min(cited.len()));
+        if findings > 0 && !situation.reviews() {
+            cited.extend(asides::from_the_log(situation));
+        }
         Self {
             situation,
+            attacks: Attacks::new(situation),
             cited,
             spare,
             used: 0,
@@ -76,7 +91,8 @@ impl<'a> Answer<'a> {
                 self.line(heading);
             }
             Piece::Item { title, fields } if self.situation.validates() => {
-                self.attacks(title, fields);
+                let attacks = self.attacks.items(title, fields);
+                self.text.push_str(&attacks);
             }
             Piece::Item { title, fields } => self.findings(title, fields),
             Piece::Row(row) => {
@@ -87,9 +103,13 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// One item for each citation; one that says it has no evidence where nothing was read.
+    /// One item for each citation; where nothing was read, one that says it has no evidence, or none.
     fn findings(&mut self, title: &str, fields: &[String]) {
-        let (prefix, _) = title.split_once("1.").unwrap_or(("F", ""));
+        let (prefix, rest) = title.split_once("1.").unwrap_or(("F", ""));
+        if self.cited.is_empty() && self.situation.reviews() {
+            self.line("NO FINDINGS\n");
+            return;
+        }
         let cited: Vec<Option<Citation>> = if self.cited.is_empty() {
             vec![None]
         } else {
@@ -98,8 +118,11 @@ impl<'a> Answer<'a> {
         for (at, citation) in cited.iter().enumerate() {
             let number = at + 1;
             let claim = phrases::claim(prefix, citation.as_ref(), &self.situation.question);
-            let marked = phrases::choice(title.split_once(' ').map_or("", |(_, rest)| rest));
-            let mark = marked.map_or(String::new(), |mark| format!("({mark}) "));
+            let mark = match phrases::choice(rest) {
+                Some(_) if self.situation.reviews() => format!("{}: ", self.severity(at)),
+                Some(mark) => format!("({mark}) "),
+                None => String::new(),
+            };
             self.line(&format!("### {prefix}{number}. {mark}{claim}"));
             for field in fields {
                 let field = self.field(field, citation.as_ref());
@@ -107,6 +130,15 @@ impl<'a> Answer<'a> {
             }
             self.line("");
         }
+        let provided = asides::provided(self.situation, prefix, cited.len(), fields);
+        self.text.push_str(&provided);
+    }
+
+    /// Severities fall from one finding to the next; half of the reviewers see nothing critical.
+    fn severity(&self, at: usize) -> &'static str {
+        let severities = ["critical", "warning", "warning", "suggestion"];
+        let from = usize::from(self.situation.seed.is_multiple_of(2));
+        severities[(at + from).min(3)]
     }
 
     fn field(&mut self, field: &str, citation: Option<&Citation>) -> String {
@@ -121,12 +153,16 @@ impl<'a> Answer<'a> {
                     "- Evidence (none): no file was read; the question says \"{words}\""
                 );
             }
-            (label, _) if label.starts_with("Answers") || label.starts_with("Need") => self
-                .ids()
-                .unwrap_or_else(|| format!("\"{}\"", self.situation.question)),
+            (label, _)
+                if ["Answers", "Need", "Subject"]
+                    .iter()
+                    .any(|it| label.starts_with(it)) =>
+            {
+                self.ids()
+                    .unwrap_or_else(|| format!("\"{}\"", self.situation.question))
+            }
             (label, Some(citation)) if rest.contains(PLACE) && label != "Test" => {
-                let filled = rest.replace(PLACE, &citation.place());
-                phrases::without_slots(&filled)
+                phrases::placed(rest, PLACE, citation)
             }
             (label, _) => match phrases::choice(rest) {
                 Some(choice) => choice,
@@ -136,73 +172,19 @@ impl<'a> Answer<'a> {
         format!("{label}: {}", said.trim())
     }
 
-    /// The validator's items: what it attacked, and whether the cited line is there at all.
-    fn attacks(&mut self, title: &str, fields: &[String]) {
-        let (prefix, _) = title.split_once("1.").unwrap_or(("V", ""));
-        let items = &self.situation.items;
-        let attacked: Vec<_> = items.iter().take(5).cloned().collect();
-        if attacked.is_empty() {
-            self.line("NO FINDINGS");
-        }
-        for (at, item) in attacked.iter().enumerate() {
-            let read = item.places.iter().find_map(|place| self.read(place));
-            let outcome = if read.is_some() {
-                "confirmed"
-            } else {
-                "unproven"
-            };
-            self.line(&format!("### {prefix}{}. {}: {outcome}", at + 1, item.id));
-            for field in fields {
-                let label = field
-                    .split_once(':')
-                    .map_or(field.as_str(), |(label, _)| label);
-                let said = match (label.trim_start_matches("- "), &read) {
-                    ("Claim", _) => item.title.clone(),
-                    (label, Some(citation)) if label.starts_with("Evidence") => citation.full(),
-                    (label, None) if label.starts_with("Evidence") => {
-                        "no cited line could be opened".into()
-                    }
-                    (_, Some(_)) => "the cited line is there; its meaning was not judged".into(),
-                    (_, None) => "the item stands on its words alone".into(),
-                };
-                self.line(&format!("{label}: {said}"));
-            }
-            self.line("");
-        }
-    }
-
-    /// A cited place, if this conversation read it.
-    fn read(&self, (path, line): &(String, usize)) -> Option<Citation> {
-        let passages = self.situation.passages.iter();
-        let text = passages
-            .filter(|passage| passage.path == *path)
-            .find_map(|passage| passage.lines.get(line.checked_sub(passage.first)?))?;
-        Some(Citation {
-            path: path.clone(),
-            line: *line,
-            quote: evidence::quotable(text)?,
-        })
-    }
-
-    fn confirmed(&self) -> (usize, usize) {
-        let items = self.situation.items.iter().take(5);
-        let all = items.clone().count();
-        let read = items.filter(|item| item.places.iter().any(|at| self.read(at).is_some()));
-        (read.count(), all)
-    }
-
     fn plain(&mut self, line: &str) {
         let filled = if line.starts_with("Confidence:") {
-            let (confirmed, all) = self.confirmed();
-            let level = if all > 0 && confirmed == all {
-                "medium"
-            } else {
-                "low"
-            };
-            format!("Confidence: {level}")
+            format!("Confidence: {}", self.attacks.confidence())
         } else if line.starts_with("<stands") {
-            self.verdict()
+            self.attacks.verdict()
         } else if let Some(rest) = line.strip_prefix("- ") {
+            if ["open", "conflict", "contradict"]
+                .iter()
+                .any(|word| self.heading.contains(word))
+            {
+                let disputed = asides::disputed(self.situation);
+                self.text.push_str(&disputed);
+            }
             format!("- {}", self.filled(rest, "bullet"))
         } else if let Some(rest) = line.strip_prefix("1. ") {
             format!("1. {}", self.filled(rest, "step"))
@@ -212,20 +194,6 @@ impl<'a> Answer<'a> {
             line.to_owned()
         };
         self.line(&filled);
-    }
-
-    fn verdict(&self) -> String {
-        let (confirmed, all) = self.confirmed();
-        match (confirmed, all) {
-            (_, 0) => "does not stand: there was nothing to validate.".into(),
-            (confirmed, all) if confirmed == all => format!(
-                "stands: {all} items were attacked, and each cited line was found where it was said to be."
-            ),
-            (confirmed, all) => format!(
-                "stands with corrections: {all} items were attacked; for {confirmed} of them the cited \
-                 line was found, the others are unproven."
-            ),
-        }
     }
 
     /// A line of the form outside the items: its places filled, the rest said in our own words.
@@ -260,17 +228,44 @@ impl<'a> Answer<'a> {
         let ids: Vec<&str> = items.map(|item| item.id.as_str()).collect();
         (!ids.is_empty()).then(|| ids.join(", "))
     }
+}
 
-    fn deferred(&mut self) {
-        if self.situation.validates() || !self.situation.talk.prompt.contains("## Deferred (YAGNI)")
-        {
-            return;
-        }
-        self.line("");
-        self.line("## Deferred (YAGNI)");
-        self.line(
-            "- Anything beyond the lines above. Why: gate 1, nothing that was read calls for it. \
-             Reopens when: a language model has judged those lines. Source: own idea.",
-        );
+/// Leaves the best line first and shuffles the others, so that reviewers agree on one thing and differ in
+/// the rest.
+fn spread(cited: &mut [Citation], seed: u64) {
+    if let Some((_, others)) = cited.split_first_mut() {
+        others.sort_by_cached_key(|citation| evidence::mix(seed, &citation.place()));
+    }
+}
+
+/// What may be cited: of a reviewer the changed lines where there are any, and never `_context`.
+fn worth_citing(situation: &Situation) -> Vec<Passage> {
+    let files = situation
+        .passages
+        .iter()
+        .filter(|passage| !passage.path.starts_with(context::FOLDER));
+    let all: Vec<Passage> = files.cloned().collect();
+    if !situation.reviews() {
+        return all;
+    }
+    let mut changed = Vec::new();
+    for passage in &all {
+        let lines = situation.changed.get(&passage.path).into_iter().flatten();
+        changed.extend(lines.filter_map(|line| {
+            let text = passage.lines.get(line.checked_sub(passage.first)?)?;
+            Some(Passage {
+                path: passage.path.clone(),
+                first: *line,
+                lines: vec![text.clone()],
+            })
+        }));
+    }
+    if changed
+        .iter()
+        .any(|passage| evidence::quotable(&passage.lines[0]).is_some())
+    {
+        changed
+    } else {
+        all
     }
 }

@@ -11,14 +11,23 @@
 //! | [`huge`] | a very large, deterministic, deliberately damaged text |
 //! | [`roles`] | recognises a persona by its system prompt |
 //! | [`analyst`] | what it does without a script: read real files, then answer |
+//! | [`question`] | the question of a prompt, and what it is about |
+//! | [`context`] | what the brief points at in `_context`, and what was changed |
+//! | [`choice`] | which files are most worth reading |
 //! | [`evidence`] | what was really read, out of the tool results of a conversation |
-//! | [`upstream`] | items of earlier steps that a prompt quotes |
+//! | [`upstream`] | items of earlier steps that a prompt quotes, and the element of a fan-out |
+//! | [`attacks`] | what a validator or verifier says of each of them |
+//! | [`asides`] | provided documents, the log, what is disputed, what nobody needs |
 //! | [`phrases`] | what it says where a form asks for words |
 //! | [`form`] | the reply form that a persona shows |
 //! | [`answer`] | fills that form with what was read |
 
 pub mod analyst;
 pub mod answer;
+pub mod asides;
+pub mod attacks;
+pub mod choice;
+pub mod context;
 pub mod control;
 pub mod conversation;
 pub mod evidence;
@@ -26,6 +35,7 @@ pub mod form;
 pub mod huge;
 pub mod phrases;
 pub mod player;
+pub mod question;
 pub mod roles;
 pub mod script;
 pub mod server;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::analyst::Situation;
+use super::context;
 use super::evidence::Citation;
 
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
@@ -61,9 +62,14 @@ pub fn claim(prefix: &str, citation: Option<&Citation>, question: &str) -> Strin
         "E" => format!("{subject} exists and says what is quoted"),
         "EC" => format!("the border around {subject} -> no check was read"),
         "GAP" => format!("{subject} meets no demand by name"),
-        "IA" | "CA" => format!("A reader meets {subject} in {place}"),
+        "CA" => format!("{subject} is still said in {place}"),
+        "DOR" => format!("{subject} is what an operator has to run"),
+        "IA" => format!("A reader meets {subject} in {place}"),
         "JD" => format!("Is {subject} in {place} what the question means?"),
+        "OCE" => format!("{subject} waits without a limit that was read"),
         "PM" => format!("{subject} stays as it is, and the wish is built beside it"),
+        "PS" => format!("{place} says how the project is built: {subject}"),
+        "R" => format!("If {subject} is wrong, {place} is where it shows"),
         "RA" => format!("The project says of itself: {subject}"),
         "SA" => format!("Keep {subject} as the one owner of what {place} decides"),
         "SEC" => format!("A caller of {subject} reaches {place}"),
@@ -71,6 +77,24 @@ pub fn claim(prefix: &str, citation: Option<&Citation>, question: &str) -> Strin
         "T" => format!("{subject} deserves a test by behaviour"),
         "UX" => format!("A person meets {subject}"),
         _ => format!("{subject} stands in {place}"),
+    }
+}
+
+/// The sentence of a finding on a provided document, in the manner of the persona with this prefix.
+pub fn demand(prefix: &str, document: &str) -> String {
+    match prefix {
+        "JD" => format!("What of {document} is a demand, and what is a wish?"),
+        "GAP" => format!("{document} asks for something that no line which was read does"),
+        _ => format!("{document} says so, and nothing else does"),
+    }
+}
+
+/// The value of a field of such a finding.
+pub fn of_document(label: &str, document: &str) -> String {
+    if label.to_lowercase().starts_with("consequence") {
+        format!("nothing follows from {document} alone")
+    } else {
+        format!("not judged; see {document}")
     }
 }
 
@@ -85,7 +109,7 @@ pub fn field(label: &str, citation: Option<&Citation>) -> String {
     let said = |text: &str| text.replace("{s}", &subject).replace("{f}", file);
     if label.starts_with("consequence") {
         said("whoever changes {s} has to read `{f}` first")
-    } else if label.starts_with("recommendation") {
+    } else if label.starts_with("recommendation") || label.starts_with("fix") {
         said("let a language model read `{f}` before anything is changed")
     } else if label.starts_with("against") {
         said("nothing found in `{f}`")
@@ -101,11 +125,19 @@ pub fn choice(offered: &str) -> Option<String> {
     CHOICE.captures(offered).map(|found| found[1].trim().into())
 }
 
-/// A filled field with what is left of its slots taken out.
-pub fn without_slots(text: &str) -> String {
-    let text = SLOT.replace_all(text, "as read");
-    let kept = text.split(", or ").next().unwrap_or_default();
-    kept.trim().into()
+static QUOTED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("\u{1} \"<[^<>]*>\"").expect("the pattern is a constant"));
+
+/// A field with its places filled, each with the words of its line where the field asks for them, and
+/// without what is left of its slots. Of several ways to fill it, the first.
+pub fn placed(field: &str, place: &str, citation: &Citation) -> String {
+    let first = field.split(", or ").next().unwrap_or_default();
+    // Marks first: a citation may hold what looks like a slot.
+    let marked = first.replace(place, "\u{1}");
+    let marked = QUOTED.replace_all(&marked, "\u{2}");
+    let marked = SLOT.replace_all(&marked, "as read");
+    let filled = marked.replace('\u{1}', &citation.place());
+    filled.replace('\u{2}', &citation.full()).trim().into()
 }
 
 /// A row of a table for a line that was read.
@@ -167,10 +199,30 @@ pub fn section(heading: &str, situation: &Situation, cited: &[Citation]) -> Stri
 }
 
 fn files<'a>(situation: &'a Situation) -> Vec<&'a str> {
-    let mut files: Vec<&str> = situation.passages.iter().map(|p| p.path.as_str()).collect();
+    let files = situation.passages.iter().map(|p| p.path.as_str());
+    let mut files: Vec<&str> = files
+        .filter(|path| !path.starts_with(context::FOLDER))
+        .collect();
     files.sort_unstable();
     files.dedup();
     files
+}
+
+/// What a prompt says of a flow on a document that got none.
+const NO_DOCUMENT: &str = "None was provided, and this work is about a document.";
+
+/// Whether a change was reviewed or the tree.
+fn reviewed(situation: &Situation) -> String {
+    let files: Vec<String> = situation
+        .changed
+        .keys()
+        .map(|file| format!("`{file}`"))
+        .collect();
+    match files.len() {
+        0 => "Reviewed the tree, because no change was found to review.".into(),
+        1..=4 => format!("Reviewed the change, which touches {}.", files.join(", ")),
+        many => format!("Reviewed the change, which touches {many} files."),
+    }
 }
 
 fn summary(question: &str, situation: &Situation, cited: &[Citation]) -> String {
@@ -181,11 +233,20 @@ fn summary(question: &str, situation: &Situation, cited: &[Citation]) -> String 
         .take(4)
         .map(|item| item.id.as_str())
         .collect();
-    let mut sentences = vec![match files.len() {
-        0 => format!("On \"{question}\" no file was read: the prompt names none."),
-        1 => format!("On \"{question}\" one file was read."),
-        several => format!("On \"{question}\" {several} files were read."),
-    }];
+    let mut sentences = Vec::new();
+    if situation.reviews() {
+        sentences.push(reviewed(situation));
+    }
+    if situation.talk.prompt.contains(NO_DOCUMENT) {
+        sentences.push("No document was provided: this works from the question alone.".into());
+    }
+    let part = situation.part().map(|part| format!("{part}: on "));
+    let part = part.unwrap_or_else(|| "On ".into());
+    sentences.push(match files.len() {
+        0 => format!("{part}\"{question}\" no file was read: the prompt names none."),
+        1 => format!("{part}\"{question}\" one file was read."),
+        several => format!("{part}\"{question}\" {several} files were read."),
+    });
     if !ids.is_empty() {
         sentences.push(format!("It builds on {}.", ids.join(", ")));
     }
@@ -227,6 +288,24 @@ mod tests {
             Some("proven")
         );
         assert_eq!(choice(" <what follows>"), None);
+    }
+
+    #[test]
+    fn fills_a_place_and_the_words_that_are_asked_for_beside_it() {
+        let citation = Citation {
+            path: "a.rs".into(),
+            line: 3,
+            quote: "fn run() -> Vec<u8>".into(),
+        };
+        let filled = placed(
+            " `P` \"<words, exactly>\", then `P` <why>",
+            "`P`",
+            &citation,
+        );
+        assert_eq!(
+            filled,
+            "`a.rs:3` \"fn run() -> Vec<u8>\", then `a.rs:3` as read"
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Changes {
     /// One line: `changes: 2 files uncommitted, 1 file new, 5 files since main`.
     pub fn summary(&self) -> String {
         if !self.history {
-            return "changes: unknown, there are no commits to compare with; the whole tree is the subject".into();
+            return "changes: unknown, there are no commits to compare with".into();
         }
         if self.none() {
             let since = self.base.as_deref().map(|base| {
@@ -41,10 +41,7 @@ impl Changes {
                     None => format!("; the base {base} names no commit"),
                 }
             });
-            return format!(
-                "changes: none uncommitted{}; the whole tree is the subject",
-                since.unwrap_or_default()
-            );
+            return format!("changes: none uncommitted{}", since.unwrap_or_default());
         }
         let mut parts = Vec::new();
         if !self.uncommitted.is_empty() {
@@ -60,7 +57,7 @@ impl Changes {
                 shown(base.as_bytes())
             ));
         }
-        format!("changes: {}; they are the subject", parts.join(", "))
+        format!("changes: {}", parts.join(", "))
     }
 
     /// What agents read first when they review.
@@ -141,7 +138,7 @@ mod tests {
         };
         assert_eq!(
             changes.summary(),
-            "changes: 1 file uncommitted, 1 file new, 2 files since main; they are the subject"
+            "changes: 1 file uncommitted, 1 file new, 2 files since main"
         );
         let text = changes.text();
         for part in [
@@ -163,10 +160,7 @@ mod tests {
             history: true,
             ..Changes::default()
         };
-        assert_eq!(
-            changes.summary(),
-            "changes: none uncommitted; the whole tree is the subject"
-        );
+        assert_eq!(changes.summary(), "changes: none uncommitted");
         changes.base = Some("gone".into());
         assert!(changes.summary().contains("the base gone names no commit"));
         assert!(changes.text().contains("no `_context/base.diff`"));

@@ -7,7 +7,7 @@ use crate::escape::escaped;
 use crate::report::data::{ReportRun, ReportStep};
 use crate::report::findings;
 use crate::report::format::{duration, moment, number};
-use crate::report::header::{CHANGES, counts, notice, provided, short};
+use crate::report::header::{CHANGES, counts, notice, provided, reviewed, short};
 use crate::report::parts::Parts;
 
 pub(super) fn header(out: &mut String, run: &ReportRun, parts: &Parts) {
@@ -54,7 +54,11 @@ fn facts(run: &ReportRun, parts: &Parts) -> Vec<(&'static str, String)> {
     let mut notes = Vec::new();
     for note in &run.snapshot_notes {
         match note.strip_prefix(CHANGES) {
-            Some(changes) => facts.push(("Changes", short_text(changes, 500))),
+            Some(changes) => {
+                let changes = changes.trim_start();
+                let text = format!("{}{}", short_text(changes, 500), reviewed(run, changes));
+                facts.push(("Changes", text));
+            }
             None => notes.push(("Snapshot", short_text(note, 500))),
         }
     }
