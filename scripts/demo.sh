@@ -97,13 +97,15 @@ run=$("$conductor" launch architectural-analysis "$question" --project conductor
 "$conductor" watch "$run" || { tail -n 20 "$STATE/log/worker.log" >&2; fail "run $run did not complete" "see $STATE/log/worker.log"; }
 echo
 "$conductor" report "$run"
+"$conductor" report "$run" --format html >"$STATE/report-$run.html"
 cat <<END
 
-Run $run is stored in the database. What to type next:
+Run $run is stored in the database; as a page: $STATE/report-$run.html. What to type next:
 
   make psql                                      a session on it; then for instance
     SELECT * FROM flow_catalog();
     SELECT flow_launch('research', 'How does a lease work here?', project => 'conductor');
+    SELECT flow_launch('code-review', 'May this be merged?', project => 'conductor', input => '{"base": "HEAD~1"}');
     SELECT * FROM flow_status($((run + 1))) \\watch 1
     SELECT flow_report($run);
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_MODEL=… make demo     the same with your own model
