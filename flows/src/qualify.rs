@@ -1,8 +1,7 @@
 //! Finding ids made unique: personas number alike, so `S1` of the step `structure` becomes
 //! `structure/S1`.
 
-use crate::text::closing_ticks;
-use crate::text::{Fences, Line};
+use crate::text::{Fences, Line, Span, code_spans};
 
 /// Qualifies the finding ids of one output: `prefix` and one to four digits, as whole tokens.
 ///
@@ -44,43 +43,23 @@ struct Ids<'a> {
     out: String,
 }
 
-/// Code spans open with fewer back-ticks than this; longer runs are text.
-const LONGEST_SPAN: usize = 16;
-
 impl Ids<'_> {
     /// A line that may hold code spans.
     fn spans(&mut self, line: &str) {
-        let mut unclosed = [false; LONGEST_SPAN];
         let mut plain = 0;
-        let mut at = 0;
-        while let Some(start) = line[at..].find('`').map(|found| at + found) {
-            let run = line[start..]
-                .bytes()
-                .take_while(|byte| *byte == b'`')
-                .count();
-            let open = start + run;
-            at = open;
-            if run >= LONGEST_SPAN || unclosed[run] {
-                continue;
-            }
-            let Some(close) = closing_ticks(&line[open..], run).map(|at| at + open) else {
-                unclosed[run] = true;
-                continue;
-            };
-            self.plain(&line[plain..start]);
-            let span = &line[open..close];
-            if span
-                .split([',', ' '])
-                .all(|token| token.is_empty() || self.is_id(token))
-            {
-                self.out.push_str(&line[start..open]);
+        for Span { outer, ticks } in code_spans(line) {
+            self.plain(&line[plain..outer.start]);
+            let inner = outer.start + ticks..outer.end - ticks;
+            let span = &line[inner.clone()];
+            let mut tokens = span.split([',', ' ']);
+            if tokens.all(|token| token.is_empty() || self.is_id(token)) {
+                self.out.push_str(&line[outer.start..inner.start]);
                 self.plain(span);
-                self.out.push_str(&line[close..close + run]);
+                self.out.push_str(&line[inner.end..outer.end]);
             } else {
-                self.out.push_str(&line[start..close + run]);
+                self.out.push_str(&line[outer.clone()]);
             }
-            at = close + run;
-            plain = at;
+            plain = outer.end;
         }
         self.plain(&line[plain..]);
     }

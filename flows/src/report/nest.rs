@@ -1,7 +1,7 @@
 //! Output of models as part of a larger document: its headings nest below the document's own, and
 //! nothing that it leaves open reaches beyond its end.
 
-use crate::text::{Fences, Line, indent};
+use crate::text::{Fences, Line, code_spans, indent, list_marker};
 
 /// The level of an ATX heading and the text behind its marks.
 pub(super) fn heading(line: &str) -> Option<(usize, &str)> {
@@ -35,8 +35,7 @@ fn is_paragraph(line: &str) -> bool {
 
 /// The text with its highest heading at level `top` (1 to 6) and the others below it.
 ///
-/// Underlined headings become marked ones, HTML at the beginning of a line is escaped, a fence that
-/// is left open is closed. Fenced code stays as it is. Ends with a line end unless empty.
+/// Underlined headings become marked ones, HTML is escaped, a fence that is left open is closed. Fenced code stays as it is. Ends with a line end unless empty.
 pub(super) fn nest(text: &str, top: usize) -> String {
     let shift = top.saturating_sub(highest(text));
     let mut out = String::with_capacity(text.len() + text.len() / 32 + 16);
@@ -53,17 +52,17 @@ pub(super) fn nest(text: &str, top: usize) -> String {
             continue;
         }
         if let Some(paragraph) = waiting.take() {
-            push_line(&mut out, paragraph);
+            push_line(&mut out, paragraph, shift);
         }
         match (state, heading(line)) {
             (Line::Outside, Some((level, rest))) => push_heading(&mut out, level + shift, rest),
             (Line::Outside, None) if is_paragraph(line) => waiting = Some(line),
-            (Line::Outside, None) => push_line(&mut out, line),
+            (Line::Outside, None) => push_line(&mut out, line, shift),
             _ => out.push_str(line),
         }
     }
     if let Some(paragraph) = waiting {
-        push_line(&mut out, paragraph);
+        push_line(&mut out, paragraph, shift);
     }
     if !out.is_empty() && !out.ends_with('\n') {
         out.push('\n');
@@ -96,26 +95,73 @@ fn highest(text: &str) -> usize {
 
 fn push_heading(out: &mut String, level: usize, rest: &str) {
     out.push_str(&"######"[..level.clamp(1, 6)]);
-    out.push_str(rest);
+    push_text(out, rest);
     if !rest.ends_with('\n') {
         out.push('\n');
     }
 }
 
-/// HTML that begins a line could swallow the rest of the document.
-fn push_line(out: &mut String, line: &str) {
-    let start = indent(line).unwrap_or(0);
-    let text = &line[start..];
-    let html = text.strip_prefix('<').is_some_and(|rest| {
-        rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
-    });
-    if html {
-        out.push_str(&line[..start]);
-        out.push('\\');
-        out.push_str(text);
-    } else {
-        out.push_str(line);
+/// A line that is no heading of its own. One behind the marker of a list or a quotation moves down
+/// with the others; HTML, which could swallow or dress up the rest of the document, becomes text.
+fn push_line(out: &mut String, line: &str, shift: usize) {
+    let text = &line[markers(line)..];
+    out.push_str(&line[..line.len() - text.len()]);
+    if text.len() < line.len()
+        && let Some((level, rest)) = heading(text)
+    {
+        return push_heading(out, level + shift, rest);
     }
+    push_text(out, text);
+}
+
+/// The length of the markers of lists and quotations that a line begins with.
+fn markers(line: &str) -> usize {
+    let mut at = 0;
+    for _ in 0..16 {
+        let text = &line[at..];
+        let quoted = || {
+            let start = indent(text)?;
+            let rest = text[start..].strip_prefix('>')?;
+            Some(start + 1 + usize::from(rest.starts_with(' ')))
+        };
+        match list_marker(text).or_else(quoted) {
+            Some(length) => at += length,
+            None => break,
+        }
+    }
+    at
+}
+
+/// A text with its HTML escaped, but for code spans, links in pointed brackets, and what is escaped.
+fn push_text(out: &mut String, text: &str) {
+    if !text.contains('<') {
+        return out.push_str(text);
+    }
+    let mut plain = 0;
+    for span in code_spans(text) {
+        push_plain(out, &text[plain..span.outer.start]);
+        out.push_str(&text[span.outer.clone()]);
+        plain = span.outer.end;
+    }
+    push_plain(out, &text[plain..]);
+}
+
+fn push_plain(out: &mut String, text: &str) {
+    let mut copied = 0;
+    for (at, _) in text.match_indices('<') {
+        let rest = &text[at + 1..];
+        let html =
+            rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
+        let link = rest.starts_with("http://") || rest.starts_with("https://");
+        let before = text[..at].bytes().rev().take(64);
+        let escaped = before.take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        if html && !link && !escaped {
+            out.push_str(&text[copied..at]);
+            out.push('\\');
+            copied = at;
+        }
+    }
+    out.push_str(&text[copied..]);
 }
 
 #[cfg(test)]
@@ -154,9 +200,34 @@ mod tests {
     fn html_cannot_swallow_what_follows() {
         assert_eq!(
             nest("<!-- open\n</div>\na <b>\n", 3),
-            "\\<!-- open\n\\</div>\na <b>\n"
+            "\\<!-- open\n\\</div>\na \\<b>\n"
         );
         assert_eq!(nest("< 3 and <- x", 3), "< 3 and <- x\n");
+        for (text, wanted) in [
+            ("x <details><summary>y", "x \\<details>\\<summary>y"),
+            ("`Vec<T>` and Vec<T>", "`Vec<T>` and Vec\\<T>"),
+            ("\\<b> \\\\<b>", "\\<b> \\\\\\<b>"),
+            ("<https://a.b> <a@b.c>", "<https://a.b> \\<a@b.c>"),
+            ("# a <b>", "### a \\<b>"),
+            ("- <style>", "- \\<style>"),
+        ] {
+            assert_eq!(nest(text, 3), format!("{wanted}\n"));
+        }
+    }
+
+    #[test]
+    fn headings_behind_markers_move_as_well() {
+        assert_eq!(
+            nest(
+                "# A\n- # Validation\n> ## All confirmed\n> - ### x\n- text # y\n",
+                3
+            ),
+            "### A\n- ### Validation\n> #### All confirmed\n> - ##### x\n- text # y\n"
+        );
+        assert_eq!(
+            nest("- ```rust\n  # code\n  ```\n\n# Validation\n## Roster\n", 4),
+            "- ```rust\n  # code\n  ```\n\n#### Validation\n##### Roster\n"
+        );
     }
 
     #[test]
