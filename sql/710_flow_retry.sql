@@ -23,7 +23,7 @@ begin
             hint = format('SELECT flow_retry(%s, token_budget => …) with more', flow_retry.run);
     end if;
     update conductor.flow_runs r
-    set status = 'running', error = null, report = null, ended_at = null, version = r.version + 1,
+    set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
         token_budget = v_run.budget, limits = conductor._limits(), updated_at = clock_timestamp()
     where r.id = flow_retry.run;
     -- What failed and is needed by nothing that is still to come stays as it is.

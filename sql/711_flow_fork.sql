@@ -2,15 +2,17 @@
 -- the step and what follows it run anew, with the plan, the texts, the model and the input of the other run and with the
 -- limits of now. The other run stays as it is. Returns the new run. Copied steps keep their outputs, which cite what
 -- the other run read; the new run reads the project as it is now.
--- Raises P0002 for a run or step that is not there for the caller, and 42501 for a project that is not granted any more.
+-- Raises P0002 for a run or step that is not there for the caller, 42704 for a project that has gone, and 42501 for one
+-- that is not granted any more.
 create function conductor.flow_fork(run bigint, from_step text) returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_run   conductor.flow_runs;
-    v_again text[];
-    v_new   bigint;
+    v_run     conductor.flow_runs;
+    v_project conductor.projects;
+    v_again   text[];
+    v_new     bigint;
 begin
     perform conductor._require_run(flow_fork.run);
     -- A copy of a run that is just being advanced must not be of two minds.
@@ -19,10 +21,17 @@ begin
         raise exception using errcode = 'P0002', message = 'no such step',
             detail = format('run: %s, step: %s', flow_fork.run, coalesce(flow_fork.from_step, 'null')),
             hint = format('SELECT step_id FROM flow_status(%s) lists the steps', flow_fork.run);
-    elsif v_run.project_id is not null and not conductor._may_use_project(v_run.project_id, conductor._caller()) then
-        raise exception using errcode = '42501', message = 'the project was not granted to you',
-            detail = format('project: %s, role: %s', v_run.project_name, conductor._caller()),
-            hint = 'an operator grants it with project_grant(project, role)';
+    end if;
+    if v_run.project_id is not null then
+        -- The project may have moved since, or gone.
+        select * into v_project from conductor.projects p where p.id = v_run.project_id;
+        if not found then
+            perform conductor._unknown_project(v_run.project_name);
+        elsif not conductor._may_use_project(v_project.id, conductor._caller()) then
+            raise exception using errcode = '42501', message = 'the project was not granted to you',
+                detail = format('project: %s, role: %s', v_project.name, conductor._caller()),
+                hint = 'an operator grants it with project_grant(project, role)';
+        end if;
     end if;
 
     -- The step and everything that follows it; and what is not there to be copied, with everything that follows that.
@@ -36,7 +45,7 @@ begin
 
     insert into conductor.flow_runs (project_id, project_name, project_root, flow_name, plan, plan_version, band, fast,
                                      input, model, limits, launched_by, token_budget, forked_from, forked_at)
-    select r.project_id, r.project_name, r.project_root, r.flow_name, r.plan, r.plan_version, r.band, r.fast,
+    select v_project.id, v_project.name, v_project.root, r.flow_name, r.plan, r.plan_version, r.band, r.fast,
            r.input, r.model, conductor._limits(), conductor._caller(), r.token_budget, r.id, flow_fork.from_step
     from conductor.flow_runs r where r.id = v_run.id
     returning id into v_new;
@@ -67,9 +76,10 @@ begin
         where e.run_id = v_new and e.step_id = s.step_id and n.status = 'pending')
     where s.run_id = v_new and s.status = 'pending';
 
-    perform conductor._run_advance(v_new, null);
+    -- Before the run goes on: what is left of it may be code, which ends it at once.
     perform conductor._frame(v_new, 'flow_run_started', jsonb_build_object(
         'run_id', v_new, 'flow_name', v_run.flow_name, 'band', v_run.band, 'steps', conductor._step_list(v_new)));
+    perform conductor._run_advance(v_new, null);
     perform conductor._warn_unserved(v_new);
     return v_new;
 end

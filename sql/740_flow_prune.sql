@@ -1,6 +1,7 @@
 -- Deletes at most max_runs runs that ended longer than older_than ago, oldest first, with everything that belongs to them,
 -- and the texts that no run pins any more. Returns how many runs it deleted: call it until it returns less than max_runs.
--- A run that is running, or that somebody has locked, is passed over. Operators only.
+-- A run that is running, or that somebody has locked, is passed over. Launches wait until the transaction ends, so call it
+-- in one of its own. Operators only.
 -- Raises 22023 for a negative age or number.
 create function conductor.flow_prune(older_than interval, max_runs integer default 1000) returns integer
     language plpgsql security definer
@@ -11,6 +12,8 @@ declare
     v_hashes text[];
 begin
     perform conductor._check_prune(flow_prune.older_than, flow_prune.max_runs);
+    -- One at a time: two would wait for each other's texts.
+    perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
     select array_agg(k.id) into v_runs from (
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < clock_timestamp() - flow_prune.older_than
@@ -69,20 +72,31 @@ $$;
 create function conductor._prune_texts(p_hashes text[]) returns void
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
-    set lock_timeout = '100ms'
 as $$
 begin
     update conductor.texts x set stale = true where x.hash = any (p_hashes) and not x.stale;
-    begin
-        lock table conductor.texts in share row exclusive mode;
-    exception
-        when lock_not_available then
-            return;
-    end;
+    if not conductor._lock_texts() then
+        return;
+    end if;
     delete from conductor.texts x
     where x.stale
       and not exists (select from conductor.flow_steps s where s.prompt_hash = x.hash)
       and not exists (select from conductor.flow_steps s where s.persona_hash = x.hash);
     update conductor.texts x set stale = false where x.stale;
+end
+$$;
+
+-- Keeps launches from pinning texts until the transaction ends; false when one is under way.
+create function conductor._lock_texts() returns boolean
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+    set lock_timeout = '100ms'
+as $$
+begin
+    lock table conductor.texts in share row exclusive mode;
+    return true;
+exception
+    when lock_not_available then
+        return false;
 end
 $$;

@@ -53,6 +53,18 @@ select step_id, status, waiting from flow_steps where run_id = :fork order by po
 call pg_temp.work();
 select status, count(*) from flow_runs group by status;
 select * from flow_check();
+-- What is left may be code alone: the run is announced before it ends.
+select flow_fork(:first, 'report') as fork \gset
+select seq, type, frame ->> 'run_status' as run_status from flow_frames(:fork);
+-- A project that has moved is read where it is now; one that has gone is no project.
+select project_register('here', '/srv/old');
+select flow_launch('research', 'q', project => 'here') as moved \gset
+select project_register('here', '/srv/new');
+select flow_fork(:moved, 'fold') as fork \gset
+select project_root from flow_runs where id = :fork;
+delete from projects where name = 'here';
+select flow_fork(:moved, 'fold');
+select count(*) from (select flow_cancel(r.id) from flow_runs r where r.status = 'running') k;
 select flow_fork(:wide, 'nowhere');
 select flow_fork(0, 'list');
 -- From a run that failed: what did not complete runs anew as well.
@@ -69,6 +81,11 @@ select flow_prune_frames('1 hour') as too_young;
 select flow_prune_frames('0', 3) as some, flow_prune_frames('0') as rest, flow_prune_frames('0') as none;
 select type, count(*) > 0 as left from frames group by type order by type;
 select count(*) from flow_runs where report is null and status = 'completed';
+-- A run that is gone on with makes frames again.
+select flow_retry(:moved) = :moved as retried;
+select frames_pruned from flow_runs where id = :moved;
+select flow_cancel(:moved);
+select flow_prune_frames('0') as again;
 select * from flow_check();
 
 -- A thousand runs that have ended leave nothing behind; one that runs stays, with the texts that it shares with them.

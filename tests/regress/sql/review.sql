@@ -35,7 +35,7 @@ select * from pg_temp.now where run_id = :run;
 select g ->> 'step' as step, f ->> 'id' as id, f ->> 'severity' as severity, f #>> '{joined,0,id}' as joined
 from flow_steps s, jsonb_path_query(s.element, '$') g, jsonb_path_query(g, '$.findings[*]') f
 where s.run_id = :run and s.parent_step_id = 'verify';
-select step_id, prompt like '%the retry loop never ends%' as told, prompt like '%YAGNI contract, review%' as reviews
+select step_id, prompt like '%the retry loop never ends%' as told, prompt like '%YAGNI contract, review%' as judges_yagni
 from task_claim(:worker, 8);
 select pg_temp.finish(:run, 'verify/1', 'completed', E'## Verdict\nstands with corrections: one is false.\n\n## Counter-evidence\n'
     '### V1. correctness/B1: confirmed\n- Evidence (codebase): `src/retry.rs:10` "loop {"\n\n'
