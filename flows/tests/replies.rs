@@ -94,6 +94,7 @@ const ANSWERS: &[&str] = &[
     "| finding | verdict |\n|---|---|\n| let me check | no |",
     "Here is my plan: 1. Add a column `lease_until`. 2. Backfill it. 3. Drop the old one.",
     "Here is the plan:\n1. Read the column in task_claim\n2. Add an index on it",
+    "Here is the plan:\n\n1. Review the schema and add a unique index on run_id.\n2. Check that every caller passes a lease.",
     "My plan is to keep the table as it stands.",
     "First, the worker claims a task. Then it renews the lease.",
     "Start with the heartbeat: it renews leases.",

@@ -102,9 +102,9 @@ fn english() -> Language {
             "start | report | list | find | map | write up | document the | provide | prepare | present | explain \
              | get | share",
         ),
+        // Only one's own: "here is the plan" may be the answer of a flow that plans.
         plans: list(
-            "here is my plan | here's my plan | here is the plan | here's the plan | my plan is | my plan | plan \
-             of action | the plan is | here is my approach | here's my approach | my approach | here is how i \
+            "here is my plan | here's my plan | my plan is | my plan | here is my approach | here's my approach | my approach | here is how i \
              will | here's how i'll | here's how i will | here are the steps i | i will do the following | i'll \
              do the following | i will proceed as follows | i'll proceed as follows | i will follow these steps | \
              i'll follow these steps | i will take the following steps | i'll take the following steps",

@@ -20,12 +20,17 @@ pub(super) struct Changes {
     pub base: Option<String>,
     /// What HEAD has and the base has not; None when the base names no commit.
     pub since_base: Option<Vec<String>>,
+    /// What git could not tell, or not all of: nothing is known to be unchanged then.
+    pub unknown: Vec<&'static str>,
 }
 
 impl Changes {
     fn none(&self) -> bool {
         let since = self.since_base.as_deref().unwrap_or_default();
-        self.uncommitted.is_empty() && self.untracked.is_empty() && since.is_empty()
+        self.unknown.is_empty()
+            && self.uncommitted.is_empty()
+            && self.untracked.is_empty()
+            && since.is_empty()
     }
 
     /// One line: `changes: 2 files uncommitted, 1 file new, 5 files since main`.
@@ -43,7 +48,7 @@ impl Changes {
             });
             return format!("changes: none uncommitted{}", since.unwrap_or_default());
         }
-        let mut parts = Vec::new();
+        let mut parts: Vec<String> = self.unknown.iter().map(|it| (*it).to_owned()).collect();
         if !self.uncommitted.is_empty() {
             parts.push(format!("{} uncommitted", files(self.uncommitted.len())));
         }
@@ -69,6 +74,12 @@ impl Changes {
             text.push_str("Nothing is changed. The subject is the whole tree, as far as the question asks for it.\n");
         } else {
             text.push_str("There are no commits to compare with. The subject is the whole tree, as far as the question asks for it.\n");
+        }
+        for unknown in &self.unknown {
+            let _ = write!(
+                text,
+                "\nNot known: {unknown}. Look at the diffs and the tree yourself.\n"
+            );
         }
         if !self.uncommitted.is_empty() {
             text.push_str(
@@ -135,6 +146,7 @@ mod tests {
             untracked: vec![b"new\x1b[2J".to_vec()],
             base: Some("main".into()),
             since_base: Some(lines(&["added       b", "deleted     c"])),
+            unknown: Vec::new(),
         };
         assert_eq!(
             changes.summary(),
@@ -170,6 +182,24 @@ mod tests {
         changes.history = false;
         assert!(changes.summary().contains("no commits"));
         assert!(changes.text().contains("no commits to compare with"));
+    }
+
+    #[test]
+    fn what_git_cannot_tell_is_not_unchanged() {
+        let changes = Changes {
+            history: true,
+            unknown: vec!["git could not compare the work tree"],
+            ..Changes::default()
+        };
+        assert_eq!(
+            changes.summary(),
+            "changes: git could not compare the work tree"
+        );
+        let text = changes.text();
+        assert!(
+            !text.contains("Nothing is changed") && text.contains("Not known: git could not"),
+            "{text}"
+        );
     }
 
     #[test]

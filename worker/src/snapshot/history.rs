@@ -62,16 +62,26 @@ impl History<'_> {
         let empty_tree = self.line(&[b"hash-object", b"-t", b"tree", b"--stdin"])?;
         let against = head.clone().or(empty_tree);
         if let Some(against) = against.as_deref() {
-            let (status, changed) = self.status(head.as_deref(), against, untracked)?;
+            let (status, listed) = self.status(head.as_deref(), against, untracked)?;
             changes.history = head.is_some();
-            changes.uncommitted = changed;
+            changes.uncommitted = changes.take(
+                listed,
+                "git could not compare the work tree",
+                "more files uncommitted than are listed",
+            );
             context.write("status.txt", &status)?;
             if let Some(diff) = self.diff("uncommitted.diff", &[against.as_bytes()])? {
                 context.write("uncommitted.diff", &diff)?;
             }
         }
         if let Some(base) = base {
-            changes.since_base = self.base(context, base, head.as_deref())?;
+            if let Some(listed) = self.base(context, base, head.as_deref())? {
+                changes.since_base = Some(changes.take(
+                    listed,
+                    "git could not compare with the base",
+                    "more files since the base than are listed",
+                ));
+            }
         }
         Ok((head, changes))
     }
@@ -121,8 +131,8 @@ impl History<'_> {
         head: Option<&str>,
         against: &str,
         untracked: &[Vec<u8>],
-    ) -> Result<(Vec<u8>, Vec<String>), SnapshotError> {
-        let mut changed = Vec::new();
+    ) -> Result<(Vec<u8>, Option<Listed>), SnapshotError> {
+        let mut listed = None;
         let mut text = match (head, &self.mirror.branch) {
             (Some(head), Some(branch)) => {
                 format!("work tree against HEAD {head} (branch {branch})\n")
@@ -135,9 +145,12 @@ impl History<'_> {
         let more: [&[u8]; 3] = [b"--name-status", b"-z", against.as_bytes()];
         match self.compare("status.txt", &more, MAX_LIST_BYTES)? {
             Some(changes) => {
-                let lines = changed_files(&changes.bytes);
-                text.push_str(&lines);
-                changed.extend(lines.lines().map(str::to_owned));
+                let files = Listed::of(&changes);
+                for line in &files.lines {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                listed = Some(files);
                 if changes.cut {
                     text.push_str("[cut here: there are more changes]\n");
                 }
@@ -152,16 +165,16 @@ impl History<'_> {
         }
         let cut = text.len() > MAX_LIST_BYTES;
         let end = text.floor_char_boundary(MAX_LIST_BYTES);
-        Ok((bounded(&text.as_bytes()[..end], cut), changed))
+        Ok((bounded(&text.as_bytes()[..end], cut), listed))
     }
 
-    /// Writes base.diff and returns what it is about; None when the base names no commit.
+    /// Writes base.diff and returns what it is about, if git can tell; None when the base names no commit.
     fn base(
         &mut self,
         context: &Context,
         base: &str,
         head: Option<&str>,
-    ) -> Result<Option<Vec<String>>, SnapshotError> {
+    ) -> Result<Option<Option<Listed>>, SnapshotError> {
         let named = shown(base.as_bytes());
         let known = match is_revision(base) {
             true => self.commit(base)?,
@@ -186,14 +199,7 @@ impl History<'_> {
         }
         let names: [&[u8]; 4] = [b"--name-status", b"-z", from.as_bytes(), head.as_bytes()];
         let listed = self.compare("changes.md", &names, MAX_LIST_BYTES)?;
-        let listed = listed.map(|listed| changed_files(&listed.bytes));
-        Ok(Some(
-            listed
-                .iter()
-                .flat_map(|it| it.lines())
-                .map(str::to_owned)
-                .collect(),
-        ))
+        Ok(Some(listed.as_ref().map(Listed::of)))
     }
 
     fn diff(&mut self, file: &str, what: &[&[u8]]) -> Result<Option<Vec<u8>>, SnapshotError> {
@@ -264,6 +270,52 @@ fn ask(
             Ok(None)
         }
         Err(GitError::Stopped(error)) => Err(error),
+    }
+}
+
+/// Files that differ, one line each.
+struct Listed {
+    lines: Vec<String>,
+    cut: bool,
+}
+
+impl Listed {
+    /// Reads `diff --name-status -z`. The last record of a list that was cut may be half of one.
+    fn of(output: &Output) -> Self {
+        let mut lines: Vec<String> = changed_files(&output.bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        if output.cut {
+            lines.pop();
+        }
+        Self {
+            lines,
+            cut: output.cut,
+        }
+    }
+}
+
+impl Changes {
+    /// The files of a list; what is missing of it is noted.
+    fn take(
+        &mut self,
+        listed: Option<Listed>,
+        none: &'static str,
+        cut: &'static str,
+    ) -> Vec<String> {
+        match listed {
+            None => {
+                self.unknown.push(none);
+                Vec::new()
+            }
+            Some(listed) => {
+                if listed.cut {
+                    self.unknown.push(cut);
+                }
+                listed.lines
+            }
+        }
     }
 }
 
