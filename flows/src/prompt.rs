@@ -21,6 +21,8 @@ pub(crate) const VALIDATOR_BRIEF: &str = include_str!("contracts/validator-brief
 const OUTPUT_FORM: &str = include_str!("contracts/output-form.md");
 const FINDINGS_FORM: &str = include_str!("contracts/findings-form.md");
 const YAGNI_ADVISORY: &str = include_str!("contracts/yagni-advisory.md");
+const YAGNI_NO_FINDING: &str = "YAGNI contract, advisory: that nobody needs a piece of code is \
+    advice. It neither confirms nor refutes a finding, and is none.";
 const FAST: &str = include_str!("contracts/fast.md");
 
 /// What a flow on a document says when it got none.
@@ -37,6 +39,8 @@ pub(crate) struct Part<'a> {
     pub element: bool,
     /// Whether its findings are merged with those of others, which asks for one form.
     pub findings: bool,
+    /// Whether it judges merged findings, of which the yagni contract makes none.
+    pub judges_findings: bool,
     /// The letters before its finding numbers.
     pub prefix: &'a str,
     /// Whether the flow works on a document.
@@ -193,9 +197,10 @@ pub(crate) fn template(launch: &Launch, part: &Part) -> String {
         let texts: Vec<&str> = part
             .contracts
             .iter()
-            .map(|it| match (*it, part.findings) {
-                (Contract::Yagni, true) => YAGNI_ADVISORY.trim(),
-                (contract, _) => contract_text(contract, part.reviews).trim(),
+            .map(|it| match *it {
+                Contract::Yagni if part.findings => YAGNI_ADVISORY.trim(),
+                Contract::Yagni if part.judges_findings => YAGNI_NO_FINDING,
+                contract => contract_text(contract, part.reviews).trim(),
             })
             .collect();
         section(

@@ -150,6 +150,10 @@ fn a_verifier_gets_its_group_and_not_the_whole_merge() {
     assert!(prompt.contains("\u{1}element\u{1}"), "{prompt}");
     assert!(!prompt.contains("\u{1}output:"), "{prompt}");
     assert!(prompt.contains("the reply form of your role"), "{prompt}");
+    assert!(
+        prompt.contains("neither confirms nor refutes") && !prompt.contains("YAGNI candidate"),
+        "{prompt}"
+    );
     let listed = agent("list", "") + &agent("each", "needs = [\"list\"]\nforeach = \"list.items\"");
     let expansion = expanded(&read(&general(&listed)).unwrap(), &launch(Band::Small));
     assert!(

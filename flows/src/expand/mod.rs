@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::definition::{Angle, Definition, VALIDATOR_PERSONA};
 use crate::error::{ErrorKind, FlowError, choose};
-use crate::name::{Band, Fact};
+use crate::name::{Band, Fact, field_reference};
 use crate::persona::{Persona, Personas};
 use crate::plan::{
     Expansion, Launch, PLAN_VERSION, Plan, PlanStep, Role, order_and_number, text_hash,
@@ -80,6 +80,7 @@ pub fn expand(
             reviews: name == VALIDATOR_PERSONA,
             element: step.role == Role::FanOut,
             findings: merged(&steps, step),
+            judges_findings: judges(&steps, step),
             prefix: step.prefix.as_deref().unwrap_or(""),
             needs_document: head.needs_document,
             left_out: &left_out,
@@ -121,6 +122,16 @@ fn merged(steps: &[PlanStep], step: &PlanStep) -> bool {
     steps
         .iter()
         .any(|other| other.role == Role::MergeFindings && other.needs.contains(&step.id))
+}
+
+/// Whether a step's children judge merged findings.
+fn judges(steps: &[PlanStep], step: &PlanStep) -> bool {
+    let source = step.foreach.as_deref().and_then(field_reference);
+    source.is_some_and(|(source, _)| {
+        steps
+            .iter()
+            .any(|other| other.role == Role::MergeFindings && other.id == source)
+    })
 }
 
 fn no_document(definition: &Definition) -> FlowError {

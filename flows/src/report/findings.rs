@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::extract::confidence;
 use super::format::{cell, code, inline, plural};
 use super::markdown::{block, trim_end};
-use super::parts::Parts;
+use super::parts::{Parts, Validation};
 use crate::findings::{Finding, Judged, Outcome, Review, Severity};
 
 /// `14 raised: 9 confirmed, 2 unproven, 3 refuted` and what else became of them.
@@ -104,12 +104,12 @@ pub(super) fn verification(out: &mut String, review: &Review, parts: &Parts) {
                 "| {} | {judged} | {} | {} |",
                 cell(&one.step.step_id),
                 cell(&one.step.status),
-                one.judgement.confidence.unwrap_or("not stated")
+                confidence_of(one)
             );
         }
         put!(out, "");
     }
-    for one in &parts.verifiers {
+    for one in parts.verifiers.iter().filter(|it| it.step.completed()) {
         if let Some(verdict) = &one.judgement.verdict {
             put!(
                 out,
@@ -122,6 +122,7 @@ pub(super) fn verification(out: &mut String, review: &Review, parts: &Parts) {
     let open: Vec<_> = parts
         .verifiers
         .iter()
+        .filter(|it| it.step.completed())
         .filter_map(|one| one.judgement.open.as_deref().map(|open| (one, open)))
         .collect();
     if !open.is_empty() {
@@ -130,6 +131,15 @@ pub(super) fn verification(out: &mut String, review: &Review, parts: &Parts) {
             put!(out, "{}:\n", code(&one.step.step_id));
             block(out, open, 4);
         }
+    }
+}
+
+/// What one that completed says of itself; the words of another are not its last.
+fn confidence_of(one: &Validation) -> &'static str {
+    match one.judgement.confidence {
+        _ if !one.step.completed() => "",
+        Some(confidence) => confidence,
+        None => "not stated",
     }
 }
 
@@ -212,10 +222,15 @@ pub(super) fn findings(out: &mut String, review: &Review, run: i64) {
         put!(out, "");
     }
     let refuted: Vec<String> = of(review, Outcome::Refuted)
-        .map(|it| code(&it.finding.id))
+        .flat_map(|it| std::iter::once(&it.finding).chain(&it.finding.joined))
+        .map(|finding| code(&finding.id))
         .collect();
     if !refuted.is_empty() {
-        put!(out, "### Refuted ({})\n", refuted.len());
+        put!(
+            out,
+            "### Refuted ({})\n",
+            of(review, Outcome::Refuted).count()
+        );
         put!(
             out,
             "Not listed, because a verifier showed them to be false: {}. Their words: `SELECT \

@@ -108,7 +108,8 @@ pub(super) const CHANGES: &str = "changes:";
 /// Which of the two a review of findings was about; its reviewers are told the same.
 pub(super) fn reviewed(run: &ReportRun, changes: &str) -> &'static str {
     let mut steps = run.plan.steps.iter();
-    if !steps.any(|step| step.role == Role::MergeFindings) {
+    let merges = steps.any(|step| step.role == Role::MergeFindings);
+    if !merges || changes.starts_with("git could not") {
         ""
     } else if changes.starts_with("none") || changes.starts_with("unknown") {
         "; the whole tree was reviewed"
