@@ -44,7 +44,7 @@ begin
             select u.id from conductor.tasks u
             where u.run_id = v_run and u.state = 'running' and u.id = any (v_lost)
               -- It may have been renewed or given away meanwhile.
-              and (p_worker is not null or u.lease_expires_at < clock_timestamp())
+              and (u.worker_id = p_worker or p_worker is null and u.lease_expires_at < clock_timestamp())
             order by u.id for update skip locked);
         get diagnostics v_taken = row_count;
         v_count := v_count + v_taken;

@@ -225,3 +225,53 @@ fn a_write_with_a_stale_lease_changes_nothing() {
         assert_eq!(c.status(run).await.0, "completed");
     });
 }
+
+#[test]
+fn a_worker_that_comes_back_does_not_take_what_was_given_to_another() {
+    // Leases run out at once, so that the other worker's claim finds them so.
+    let settings = "lease = '1 millisecond'";
+    Setup::new().settings(settings).without_worker().run(async |c| {
+        let lost = sql_worker::register(&c.sql, "lost", &[]).await.unwrap();
+        let other = sql_worker::register(&c.sql, "other", &[]).await.unwrap();
+        for _ in 0..2 {
+            c.launch(Launch::new("research", "Who holds it?")).await;
+        }
+        let mut held = sql_worker::claim(&c.sql, lost, 8).await.unwrap();
+        held.sort_by_key(|task| task.run);
+        let [first, second]: [Claimed; 2] = held.try_into().expect("one task of each run");
+
+        // The new process takes back the first run's task only when this stream has ended.
+        let mut streaming = c.connect().await;
+        let stream = streaming.transaction().await.unwrap();
+        let event = "select conductor.task_stream($1, $2::text::uuid, '[{\"type\": \"message_started\"}]')";
+        stream.execute(event, &[&first.task, &first.lease]).await.unwrap();
+        let back = c.connect().await;
+        let pid: i32 = back.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+        let registering = tokio::spawn(async move {
+            back.execute(
+                "select conductor.worker_register('lost', 'test-host', 2, e.extversion, 8, '{}', '{}', '{\"ok\": true}')
+                 from pg_extension e where e.extname = 'conductor'",
+                &[],
+            )
+            .await
+        });
+        c.until("the new process waits", Duration::from_secs(10), async |c: &Conductor| {
+            let waits = "select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'";
+            c.sql.query_opt(waits, &[&pid]).await.unwrap()
+        })
+        .await;
+        let given = sql_worker::claim(&c.sql, other, 8).await.unwrap();
+        let tasks: Vec<i64> = given.iter().map(|task| task.task).collect();
+        assert_eq!(tasks, [second.task], "the other run's task is free to be taken");
+        stream.commit().await.unwrap();
+        registering.await.unwrap().unwrap();
+
+        let holder = "select state, worker_id, deaths from tasks where id = $1";
+        let row = c.sql.query_one(holder, &[&second.task]).await.unwrap();
+        let now: (String, Option<i64>, i32) = (row.get(0), row.get(1), row.get(2));
+        assert_eq!(now, ("running".to_owned(), Some(other), 1), "it stays with who took it");
+        let row = c.sql.query_one(holder, &[&first.task]).await.unwrap();
+        let now: (String, Option<i64>, i32) = (row.get(0), row.get(1), row.get(2));
+        assert_eq!(now, ("pending".to_owned(), None, 1));
+    });
+}

@@ -74,14 +74,14 @@ impl History<'_> {
                 context.write("uncommitted.diff", &diff)?;
             }
         }
-        if let Some(base) = base {
-            if let Some(listed) = self.base(context, base, head.as_deref())? {
-                changes.since_base = Some(changes.take(
-                    listed,
-                    "git could not compare with the base",
-                    "more files since the base than are listed",
-                ));
-            }
+        if let Some(base) = base
+            && let Some(listed) = self.base(context, base, head.as_deref())?
+        {
+            changes.since_base = Some(changes.take(
+                listed,
+                "git could not compare with the base",
+                "more files since the base than are listed",
+            ));
         }
         Ok((head, changes))
     }
