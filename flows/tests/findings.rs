@@ -254,6 +254,96 @@ fn steps_without_findings_say_why() {
     assert_eq!(merged.yagni[0].text, "- a second queue");
 }
 
+/// Three findings at one place, the last two joined with the first, judged by one output.
+fn judged_joined(output: &str) -> Vec<String> {
+    let one = |id: &str, severity: &str, place: &str, claim: &str| {
+        upstream(
+            if id.starts_with('S') {
+                "security"
+            } else {
+                "correctness"
+            },
+            &reviewed(&[(id, severity, place, claim)]),
+        )
+    };
+    let mut inputs = [
+        one(
+            "B1",
+            "critical",
+            "src/queue.rs:42-60",
+            "claim reads without a lock",
+        ),
+        one(
+            "SEC1",
+            "critical",
+            "src/queue.rs:59",
+            "user input reaches the query",
+        ),
+        one(
+            "S1",
+            "warning",
+            "src/queue.rs:58",
+            "SQL text is built by hand",
+        ),
+    ];
+    inputs[1].prefix = Some("SEC".to_owned());
+    inputs[2].prefix = Some("S".to_owned());
+    inputs[2].step_id = "structure".to_owned();
+    let merged = merge(&inputs, &options(10, &[]));
+    assert_eq!(
+        groups(&merged),
+        ["correctness/B1+security/SEC1+structure/S1"]
+    );
+    let verifier = Verifier {
+        step_id: "verify/1",
+        number: 1,
+        output: Some(output),
+        why: None,
+    };
+    let review = judge(&merged, &[verifier]);
+    let shown = review.judged.iter().map(|it| {
+        let joined: String = it
+            .finding
+            .joined
+            .iter()
+            .map(|it| format!("+{}", it.id))
+            .collect();
+        format!("{}{joined} {} {}", it.finding.id, it.outcome, it.severity())
+    });
+    shown.collect()
+}
+
+#[test]
+fn a_joined_finding_keeps_a_verdict_of_its_own() {
+    let refuted = "### V1. correctness/B1: refuted\n\n### V2. security/SEC1: confirmed\n";
+    assert_eq!(
+        judged_joined(refuted),
+        [
+            "security/SEC1 confirmed critical",
+            "structure/S1 unproven warning",
+            "correctness/B1 refuted critical"
+        ]
+    );
+    assert_eq!(
+        judged_joined("### V1. B1: confirmed\n### V2. SEC1: refuted\n"),
+        [
+            "correctness/B1+structure/S1 confirmed critical",
+            "security/SEC1 refuted critical"
+        ]
+    );
+    assert_eq!(
+        judged_joined("### V1. S1: confirmed\n- Severity: suggestion\n"),
+        [
+            "structure/S1 confirmed suggestion",
+            "correctness/B1+security/SEC1 unproven critical"
+        ]
+    );
+    assert_eq!(
+        judged_joined("### V1. B1: confirmed\n### V2. SEC1: confirmed\n"),
+        ["correctness/B1+security/SEC1+structure/S1 confirmed critical"]
+    );
+}
+
 /// Three findings of one step, judged by one output.
 fn judged(output: &str) -> Vec<String> {
     let text = reviewed(&[
@@ -307,6 +397,15 @@ fn verdicts_are_read_in_many_dresses() {
         "```markdown\n### V1. B1: confirmed\n### V2. B2: refuted\n### V3. B3: unproven\n```\n",
         "### V1. correctness/B1：确认\n### V2. correctness/B2：不成立\n### V3. correctness/B3：未证实\n",
         "B1: confirmed\r\nB2: refuted\r\n",
+        "- B1 - True positive: no lock\n- B2: widerlegt durch `src/page.rs:3`\n- B3: nicht bestätigt\n",
+        "Confirmed: B1\nRefuted: B2 – `src/page.rs:3` shows the bound.\nUnproven: B3.\n",
+        "### B1: 确认\n### B2: 误报\n### B3: 未确认\n",
+        "B1: confirmed\nB2: refuted\nB3: partly refuted by `src/page.rs:3`\n",
+        "### V1. B1: confirmed\n- B2: refuted by line 9? No\n- Conclusion: refuted? No\n- Outcome: unproven\n\
+         > B3: refuted\n\n### V2. B2: refuted\n| B3 | confirmed |\n```json\n{\"B3\": \"confirmed\"}\n```\n",
+        "> ### B3: confirmed\n> - B1: refuted\n- > Refuted: B3\n\n- B1: confirmed\n  - Conclusion: refuted? No\n\
+         - B2: refuted\n  > Verdict: confirmed\n",
+        "### B1\n**Verdict**: confirmed\n- B3: refuted by line 9? No\n### B2\n**Verdict**: refuted\n",
     ] {
         assert_eq!(judged(output), wanted, "{output}");
     }
@@ -406,6 +505,44 @@ fn findings_are_ordered_by_outcome_and_severity() {
 }
 
 #[test]
+fn a_verifier_may_correct_the_severity() {
+    let text = reviewed(&[
+        ("B1", "critical", "a.rs:1", "one"),
+        ("B2", "warning", "b.rs:1", "two"),
+        ("B3", "low", "c.rs:1", "three"),
+    ]);
+    let merged = merge(&[upstream("a", &text)], &options(10, &[]));
+    let output = "### V1. B1: confirmed\n- Severity: critical → suggestion, one line\n\
+        ### V2. B2: confirmed\n- Severity: warning\n> - Severity: critical\n\
+        ### V3. B3: confirmed\n- **Severity**: should be critical (was low)\n";
+    let verifier = Verifier {
+        step_id: "verify/1",
+        number: 1,
+        output: Some(output),
+        why: None,
+    };
+    let review = judge(&merged, &[verifier]);
+    let shown: Vec<_> = review
+        .judged
+        .iter()
+        .map(|it| (it.finding.id.as_str(), it.severity))
+        .collect();
+    use Severity::{Critical, Suggestion};
+    assert_eq!(
+        shown,
+        [
+            ("a/B3", Some(Critical)),
+            ("a/B2", None),
+            ("a/B1", Some(Suggestion))
+        ]
+    );
+    assert_eq!(review.judged[1].severity(), Severity::Warning);
+    let kept = serde_json::to_value(&review).unwrap();
+    assert_eq!(kept["judged"][0]["severity"], "critical");
+    assert!(kept["judged"][1].get("severity").is_none());
+}
+
+#[test]
 fn a_remark_between_findings_is_no_unreadable_reply() {
     let reply = |first: &str| Upstream {
         step_id: "correctness".to_owned(),
@@ -430,4 +567,14 @@ fn a_remark_between_findings_is_no_unreadable_reply() {
     assert_eq!(raw(garbled), [garbled]);
     let long = "A claim without a place goes on. ".repeat(20);
     assert_eq!(raw(&long).len(), 1, "long prose may hold findings");
+    let headed = "### The connection pool is never closed on shutdown\n\
+        When the signal handler runs, nobody drains the pool, so the process hangs.";
+    assert_eq!(raw(headed).len(), 1);
+    for short in [
+        "Nobody closes the pool.",
+        "- a second pool",
+        "All of it is slow:\nvery",
+    ] {
+        assert_eq!(raw(short).len(), 1, "{short}");
+    }
 }

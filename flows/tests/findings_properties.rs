@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use conductor_flows::fields::elements;
 use conductor_flows::findings::{
-    Finding, MergeOptions, Merged, Outcome, Parsed, Verifier, judge, merge, parse,
+    Finding, Judged, MergeOptions, Merged, Outcome, Parsed, Verifier, judge, merge, parse,
 };
 use conductor_flows::resolve::Upstream;
 use conductor_flows::text::strip_controls;
@@ -91,6 +91,14 @@ fn hostile() -> impl Strategy<Value = String> {
         "### V1. B1: confirmed\n",
         "Verdict: refuted\n",
         "x/B2, x/B3",
+        "### V2. s1/B1: confirmed\n",
+        "### V3. s2/B1: unproven\n",
+        "s0/B1: refuted\n",
+        "- Severity: low\n",
+        "## Conclusion\n",
+        "**YAGNI notes**\n",
+        "I traced it, but ",
+        "### A claim of its own\nwith words\n",
         "9999999999999999999999",
     ]);
     let any = prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any::<String>()];
@@ -193,6 +201,50 @@ proptest! {
     }
 
     #[test]
+    fn judging_joined_findings_names_each_once(
+        places in prop::collection::vec((1u64..6, 0u64..4), 4),
+        verdicts in prop::collection::vec((0usize..4, 0usize..4), 0..8),
+    ) {
+        let inputs: Vec<Upstream> = places
+            .iter()
+            .enumerate()
+            .map(|(at, (first, more))| {
+                let place = format!("src/a.rs:{first}-{}", first + more);
+                let claim = if *more == 0 { "the same".to_owned() } else { format!("claim {at}") };
+                upstream(&format!("s{at}"), &format!("### B1. low: {claim}\n- Where: `{place}`\n"))
+            })
+            .collect();
+        let merged = merge(&inputs, &MergeOptions { cap: 9, exempt: Vec::new() });
+        let words = ["confirmed", "refuted", "unproven", "no word"];
+        let output: String = verdicts
+            .iter()
+            .map(|(at, word)| format!("### s{at}/B1: {}\n", words[*word]))
+            .collect();
+        let steps: Vec<String> = (1..=merged.groups.len()).map(|n| format!("verify/{n}")).collect();
+        let verifiers: Vec<Verifier> = steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| Verifier { step_id: step, number: at + 1, output: Some(&output), why: None })
+            .collect();
+        let review = judge(&merged, &verifiers);
+        let found = ids(review.judged.iter().map(|it| &it.finding));
+        prop_assert_eq!(found.len(), 4);
+        prop_assert!(found.values().all(|count| *count == 1), "{:?}", found);
+        // A verdict of its own is never lost in that of another.
+        for it in &review.judged {
+            let said = |id: &str| -> Vec<usize> {
+                let of = verdicts.iter().filter(|(at, word)| *word < 3 && id == format!("s{at}/B1"));
+                of.map(|(_, word)| *word).collect()
+            };
+            for other in &it.finding.joined {
+                let said = said(&other.id);
+                let all = said.iter().all(|word| words[*word] == it.outcome.as_str());
+                prop_assert!(all || it.outcome == Outcome::Unproven, "{} {said:?}", other.id);
+            }
+        }
+    }
+
+    #[test]
     fn merging_and_judging_lose_no_finding(
         replies in prop::collection::vec(hostile(), 1..4),
         verdicts in prop::collection::vec(hostile(), 0..4),
@@ -215,7 +267,9 @@ proptest! {
             let group = merged.groups.iter().find(|it| it.step == input.step_id);
             let kept = group.map_or(&[][..], |it| &it.raw);
             // A short remark beside findings is none of its own.
-            let must = |text: &&String| read.findings.is_empty() || text.len() > 240;
+            let short = |text: &str| text.trim().lines().count() == 1 && text.chars().count() <= 110;
+            let marked = |text: &str| text.trim_start().starts_with(['#', '-', '*', '|']);
+            let must = |text: &&String| read.findings.is_empty() || !short(text) || marked(text);
             let must: Vec<&String> = read.raw.iter().filter(must).collect();
             prop_assert!(must.iter().all(|text| kept.contains(text)), "{must:?} of {kept:?}");
             prop_assert!(kept.iter().all(|text| read.raw.contains(text)));
@@ -236,7 +290,9 @@ proptest! {
         let review = judge(&merged, &verifiers);
         let going = ids(merged.groups.iter().flat_map(|it| &it.findings));
         prop_assert_eq!(ids(review.judged.iter().map(|it| &it.finding)), going);
-        prop_assert!(review.judged.is_sorted_by_key(|it| (it.outcome, it.finding.severity)));
+        prop_assert!(review.judged.is_sorted_by_key(|it| (it.outcome, it.severity())));
+        let known = |it: &Judged| it.finding.joined.iter().all(|it| it.joined.is_empty());
+        prop_assert!(review.judged.iter().all(known));
         let reasons = review.judged.iter().all(|it| !it.because.is_empty());
         prop_assert!(reasons && review.raw.len() == raw);
     }
@@ -274,6 +330,11 @@ fn huge_and_hostile_replies_take_linear_time() {
         " — ",
         "B1, ",
         "confirmed: B1 ",
+        "NO FINDINGS\n- x\n",
+        "### a\nb c\n",
+        "## Findings\n### a\nb\n### Conclusion\nc\n",
+        "x (y) `",
+        "### B1: confirmed\n- Severity: low\n",
     ] {
         let text = unit.repeat(5_000_000 / unit.len());
         let start = Instant::now();

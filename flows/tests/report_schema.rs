@@ -104,7 +104,10 @@ fn required(value: &Value) -> Vec<String> {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                if !["place", "broken", "joined", "by"].contains(&key.as_str()) || value.is_null() {
+                // A finding must have a severity; what became of it may.
+                let corrected = key == "severity" && map.contains_key("outcome");
+                let optional = ["place", "broken", "joined", "by"].contains(&key.as_str());
+                if !(optional || corrected) || value.is_null() {
                     found.push(format!("/{key}"));
                 }
                 found.extend(required(value).iter().map(|path| format!("/{key}{path}")));
@@ -145,6 +148,11 @@ fn wrong_types_words_and_keys_are_refused() {
         let mut changed = whole.clone();
         *changed.pointer_mut(path).expect(path) = value;
         assert!(!validator.is_valid(&changed), "{path}");
+    }
+    let mut corrected = whole.clone();
+    for (severity, fits) in [("suggestion", true), ("blocker", false)] {
+        corrected["review"]["confirmed"][0]["severity"] = json!(severity);
+        assert_eq!(validator.is_valid(&corrected), fits, "{severity}");
     }
     for path in [
         "",

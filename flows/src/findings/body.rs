@@ -2,13 +2,13 @@
 
 use super::Severity;
 use super::head::{Head, tidy};
-use super::items::Item;
 use super::lines::{Row, State, unmarked};
 use super::names::Names;
+use super::pieces::Item;
 use super::place::Spot;
 use super::words::{Label, field, rating};
 
-/// The finding that begins with `head` and has these rows, which are `text`; `None` if it is none.
+/// The finding that begins with `head` and has these rows, which are `text`, and whether it is one.
 ///
 /// `listed` is an item of a list below a heading for findings; `hint` the severity of the heading
 /// above.
@@ -19,7 +19,7 @@ pub(super) fn finding(
     listed: bool,
     hint: Option<Severity>,
     names: &Names,
-) -> Option<Item> {
+) -> (Item, bool) {
     let text = text.trim_end();
     let first_label = rows.first().and_then(|row| field(row.text));
     let mut spot = Spot::default();
@@ -65,10 +65,8 @@ pub(super) fn finding(
     }
     let severity = severity.or(hint);
     let place = spot.place(text);
-    let fits = id.is_some() || severity.is_some() || place.is_some() || listed || labelled;
-    if !(fits || head.numbered && rows.len() > 1) {
-        return None;
-    }
+    let stated = id.is_some() || severity.is_some() || place.is_some();
+    let fits = stated || listed || labelled || head.numbered && rows.len() > 1;
     let own = head.claim;
     let titled = first_label.is_none() && own.chars().any(char::is_alphanumeric);
     let claim = match (titled, claim, first_words) {
@@ -78,12 +76,13 @@ pub(super) fn finding(
         (false, None, None) => tidy(text),
     };
     let text = text.to_owned();
-    Some(Item {
+    let item = Item {
         id,
         severity,
         place,
         claim,
         text,
         row: false,
-    })
+    };
+    (item, fits)
 }

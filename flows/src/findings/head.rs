@@ -1,10 +1,10 @@
 //! The line that begins a finding: id, severity and claim, in whatever order and markup.
 
 use super::Severity;
+use super::claim::{behind_place, between, closing, in_words, trailing};
 use super::lines::{entry, unmarked};
 use super::names::Names;
 use super::words::{Label, label, mark, rating, severity};
-use crate::citation::find;
 use crate::text::{cut_at_char, one_line};
 
 /// How much of a line is read.
@@ -60,7 +60,19 @@ pub(super) fn head(line: &str, names: &Names) -> Head {
         head.severity = Some(found);
         claim = claim[..at].trim_end_matches(|c: char| c.is_whitespace() || "*_-–—".contains(c));
     }
-    head.severity = head.severity.or_else(|| in_words(claim)).or(colour);
+    head.severity = head.severity.or_else(|| in_words(claim));
+    let bracketed = match head.severity {
+        None => between(claim),
+        Some(_) => None,
+    };
+    let claim = match &bracketed {
+        Some((found, without)) => {
+            head.severity = Some(*found);
+            without
+        }
+        None => claim,
+    };
+    head.severity = head.severity.or(colour);
     head.claim = tidy(behind_place(claim));
     head
 }
@@ -107,15 +119,8 @@ fn token(text: &str, head: &mut Head, names: &Names) -> Option<usize> {
 
 /// `[CRITICAL]`, `(B1)`, `[x]`, `(Severity: high)`.
 fn bracketed(text: &str, head: &mut Head, names: &Names) -> Option<usize> {
-    let close = match text.chars().next()? {
-        '[' => ']',
-        '(' => ')',
-        '{' => '}',
-        '【' => '】',
-        '（' => '）',
-        _ => return None,
-    };
-    let start = text.chars().next()?.len_utf8();
+    let open = text.chars().next()?;
+    let (close, start) = (closing(open)?, open.len_utf8());
     let (length, _) = text[start..]
         .char_indices()
         .take(60)
@@ -207,6 +212,10 @@ fn rated(text: &str, head: &mut Head) -> Option<usize> {
         " finding",
         " Severity",
         " Priority",
+        "-severity",
+        "-priority",
+        "-Severity",
+        "-Priority",
     ] {
         after = after.strip_prefix(beside).unwrap_or(after);
     }
@@ -223,7 +232,8 @@ fn rated(text: &str, head: &mut Head) -> Option<usize> {
         return None;
     }
     head.severity = Some(found);
-    head.shy = closed.len() == after.len() && ["error", "errors", "info"].contains(&lower.as_str());
+    head.shy = closed.len() == after.len()
+        && ["error", "errors", "info", "important"].contains(&lower.as_str());
     Some(text.len() - after.len())
 }
 
@@ -241,48 +251,6 @@ fn foreign(text: &str, head: &mut Head) -> Option<usize> {
     let fits = (1..=6).contains(&letters) && (1..=4).contains(&digits) && ended;
     head.numbered |= fits;
     fits.then(|| text.len() - after.len())
-}
-
-/// A severity at the end, and where it begins: `… (critical)`, `… — High`.
-fn trailing(claim: &str) -> Option<(usize, Severity)> {
-    let at = if claim.ends_with([')', ']', '）', '】']) {
-        claim.rfind(['(', '[', '（', '【'])?
-    } else {
-        let dash = [" - ", " – ", " — ", " | "];
-        dash.iter().filter_map(|it| claim.rfind(it)).max()?
-    };
-    Some((at, rating(&claim[at..])?))
-}
-
-/// `… Severity: high …` in the middle of a line.
-fn in_words(claim: &str) -> Option<Severity> {
-    let lower = claim.to_ascii_lowercase();
-    let at = lower.find("severity")? + "severity".len();
-    let value = lower[at..].trim_start_matches(['*', ' ', '_']);
-    let value = value
-        .strip_prefix([':', '='])?
-        .trim_start_matches(['*', ' ', '_', '`']);
-    severity(value.split(|c: char| !c.is_alphanumeric()).next()?)
-}
-
-/// A claim without the place that it begins with: `` `a.rs:1` — claim ``.
-fn behind_place(claim: &str) -> &str {
-    let Some(place) = find(claim, &mut |_: &str| false).next() else {
-        return claim;
-    };
-    let before = &claim[..place.span.start];
-    if before.chars().any(char::is_alphanumeric) {
-        return claim;
-    }
-    let after = claim[place.span.end..].trim_start_matches(['`', ')', ']', '*', '_']);
-    let rest = after.trim_start();
-    let rest = rest.trim_start_matches(['-', '–', '—', ':', '：', '|', ',']);
-    let parted = rest.len() < after.trim_start().len();
-    if parted && rest.chars().any(char::is_alphanumeric) {
-        rest
-    } else {
-        claim
-    }
 }
 
 #[cfg(test)]
@@ -349,6 +317,20 @@ mod tests {
             ("* Severity: high, x", "", Some(Critical), "x"),
             ("### F-12: x", "", None, "x"),
             ("### High severity: x", "", Some(Critical), "x"),
+            ("### B2. high-severity: z", "B2", Some(Critical), "z"),
+            ("B1. Important: z", "B1", Some(Warning), "z"),
+            (
+                "1. **Lost update** (critical) `src/queue.rs:42` reads",
+                "",
+                Some(Critical),
+                "Lost update `src/queue.rs:42` reads",
+            ),
+            (
+                "3. **Swallowed** [CRITICAL] in `src/send.rs:7`",
+                "",
+                Some(Critical),
+                "Swallowed in `src/send.rs:7`",
+            ),
         ] {
             let head = head(line, &NAMES);
             assert_eq!(head.id.as_deref().unwrap_or(""), id, "{line}");
@@ -369,5 +351,6 @@ mod tests {
             assert_eq!((head.id, head.severity), (None, None), "{line}");
         }
         assert!(head("Error: connection refused", &NAMES).shy);
+        assert!(head("Important: read this", &NAMES).shy);
     }
 }

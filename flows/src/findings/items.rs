@@ -6,27 +6,10 @@ use super::body::finding;
 use super::head::{Head, head};
 use super::lines::{BOLD, Row, State, entry, heading, is_json, is_ruler};
 use super::names::Names;
-use super::words::{Label, field, nothing, plain, rating};
-use super::{Place, Severity, object, table};
-
-/// A finding as it was read; its id is not qualified, if it has one at all.
-#[derive(Debug, Default)]
-pub(super) struct Item {
-    pub id: Option<String>,
-    pub severity: Option<Severity>,
-    pub place: Option<Place>,
-    pub claim: String,
-    pub text: String,
-    /// Whether it is the row of a table.
-    pub row: bool,
-}
-
-/// A stretch of the part that holds findings.
-#[derive(Debug)]
-pub(super) enum Piece {
-    Item(Item),
-    Raw(String),
-}
+use super::pieces::{Found, Headed, Piece};
+use super::titles::is_title;
+use super::words::{Label, field, nothing, rating};
+use super::{Severity, object, table};
 
 /// Where findings stand.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +18,8 @@ pub(super) struct Region<'t, 'n> {
     pub names: &'n Names<'n>,
     /// Whether it stands below a heading for findings.
     pub titled: bool,
-}
-
-/// What a region holds.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub pieces: Vec<Piece>,
-    /// Whether it says that there are no findings.
+    /// Whether the reply has said before that there are none.
     pub none: bool,
-    pub yagni: Vec<String>,
 }
 
 /// Takes the rows of a region apart. Every row with words on it is in a finding or raw, but
@@ -57,6 +33,8 @@ pub(super) fn items(region: Region, rows: &[Row]) -> Found {
         open: None,
         raw: None,
         blank: false,
+        nothing: region.none,
+        headed: Headed::default(),
     };
     let mut at = 0;
     while at < rows.len() {
@@ -64,6 +42,7 @@ pub(super) fn items(region: Region, rows: &[Row]) -> Found {
     }
     reader.close(rows.len());
     reader.flush(rows.len());
+    reader.headed.promote(&mut reader.found.pieces);
     reader.found
 }
 
@@ -82,6 +61,8 @@ struct Open {
     start: usize,
     /// The label that its first line has: its return begins the next one.
     first: Option<Label>,
+    /// Whether its first line begins with a number.
+    numbered: bool,
 }
 
 impl Open {
@@ -102,9 +83,12 @@ struct Reader<'t, 'r> {
     raw: Option<usize>,
     /// Whether the row before is blank.
     blank: bool,
+    /// Whether it was said that there are no findings: then only what has an id or a severity is one.
+    nothing: bool,
+    headed: Headed,
 }
 
-impl Reader<'_, '_> {
+impl<'t> Reader<'t, '_> {
     /// Takes the row at a place and returns where to go on.
     fn row(&mut self, at: usize) -> usize {
         let row = &self.rows[at];
@@ -121,6 +105,7 @@ impl Reader<'_, '_> {
         if self.open.is_none() && nothing(row.text, self.region.titled || self.hint.is_some()) {
             self.flush(at);
             self.found.none = true;
+            self.nothing = true;
             return at + 1;
         }
         if let Some((level, title)) = heading(row.text) {
@@ -138,12 +123,14 @@ impl Reader<'_, '_> {
     fn begin(&mut self, at: usize, form: Form, head: Head) -> usize {
         self.close(at);
         self.flush(at);
-        let first = field(self.rows[at].text).map(|it| it.0);
+        let text = self.rows[at].text;
+        let first = field(text).map(|it| it.0);
         self.open = Some(Open {
             form,
             head,
             start: at,
             first,
+            numbered: text.trim_start().starts_with(|c: char| c.is_ascii_digit()),
         });
         at + 1
     }
@@ -188,9 +175,14 @@ impl Reader<'_, '_> {
             self.close(at);
             self.flush(at);
             self.hint = Some((level, severity));
+            self.nothing = false;
             return at + 1;
         }
-        self.hint = self.hint.filter(|it| it.0 < level);
+        if self.hint.is_some_and(|it| it.0 >= level) {
+            self.close(at);
+            self.flush(at);
+            (self.hint, self.nothing) = (None, self.region.none);
+        }
         if is_title(title) && !own && head.severity.is_none() {
             self.close(at);
             self.flush(at);
@@ -209,12 +201,16 @@ impl Reader<'_, '_> {
         let text = self.rows[at].text;
         let head = head(text, self.region.names);
         let label = field(text).map(|it| it.0);
+        let number = text.trim_start().starts_with(|c: char| c.is_ascii_digit());
         let begins = match &self.open {
             None => true,
             Some(open) => match open.form {
                 Form::Heading(_) if open.sure() => head.id.is_some() && head.severity.is_some(),
                 Form::Heading(_) => head.id.is_some() || label.is_none() && head.severity.is_some(),
                 Form::Entry(own) if indent > own => false,
+                Form::Entry(own) if indent == own && open.numbered && !number => {
+                    label.is_none() && (head.id.is_some() || head.severity.is_some())
+                }
                 Form::Entry(_) => label.is_none() || label == open.first,
                 Form::Paragraph => {
                     indent == 0 && label.is_none() && (head.id.is_some() || head.severity.is_some())
@@ -281,12 +277,14 @@ impl Reader<'_, '_> {
                 end > at + 1 && last.text.trim().bytes().all(|it| it == b'`' || it == b'~');
             let body = self.rows[at].end..if closed { last.start } else { last.end };
             let body = &self.region.text[body.start.min(body.end)..body.end];
-            if let Some(found) = object::findings(body, self.region.names) {
+            let found = object::findings(body, self.region.names);
+            if let Some(found) = found.filter(object::Found::says_something) {
                 self.close(at);
                 self.flush(at);
                 self.put(found.pieces);
                 self.found.none |= found.none;
                 self.found.yagni.extend(found.yagni);
+                self.found.aside.extend(found.aside);
                 return end;
             }
         }
@@ -295,15 +293,20 @@ impl Reader<'_, '_> {
     }
 
     fn put(&mut self, pieces: Vec<Piece>) {
-        for mut piece in pieces {
-            if let Piece::Item(item) = &mut piece {
-                item.severity = item.severity.or(self.hint.map(|it| it.1));
-            }
-            self.found.pieces.push(piece);
+        for piece in pieces {
+            self.found.pieces.push(match piece {
+                Piece::Item(item) if self.nothing && !item.stated() => Piece::Trail(item.text),
+                Piece::Item(mut item) => {
+                    item.severity = item.severity.or(self.hint.map(|it| it.1));
+                    Piece::Item(item)
+                }
+                Piece::Raw(text) if self.nothing => Piece::Trail(text),
+                piece => piece,
+            });
         }
     }
 
-    fn slice(&self, rows: Range<usize>) -> &str {
+    fn slice(&self, rows: Range<usize>) -> &'t str {
         let start = self.rows[rows.start].start;
         &self.region.text[start..self.rows[rows.end - 1].end]
     }
@@ -312,7 +315,12 @@ impl Reader<'_, '_> {
     fn flush(&mut self, end: usize) {
         if let Some(start) = self.raw.take() {
             let text = self.slice(start..end).trim_end().to_owned();
-            self.found.pieces.push(Piece::Raw(text));
+            let piece = if self.nothing {
+                Piece::Trail
+            } else {
+                Piece::Raw
+            };
+            self.found.pieces.push(piece(text));
         }
     }
 
@@ -325,10 +333,24 @@ impl Reader<'_, '_> {
         let listed = matches!(open.form, Form::Entry(_)) && self.region.titled;
         let rows = &self.rows[start..end];
         let text = self.slice(start..end);
-        let hint = self.hint.map(|it| it.1);
-        match finding(open.head, rows, text, listed, hint, self.region.names) {
-            Some(item) => self.found.pieces.push(Piece::Item(item)),
-            None => self.raw = Some(start),
+        let hint = self.hint.map(|it| it.1).filter(|_| !self.nothing);
+        let (item, fits) = finding(open.head, rows, text, listed, hint, self.region.names);
+        let fits = if self.nothing { item.stated() } else { fits };
+        let words = |row: &Row| row.text.contains(char::is_alphanumeric);
+        let pieces = &mut self.found.pieces;
+        match open.form {
+            Form::Heading(level) if fits => {
+                self.headed.note(pieces.len(), level, None);
+                pieces.push(Piece::Item(item));
+            }
+            _ if fits => pieces.push(Piece::Item(item)),
+            Form::Heading(level)
+                if self.region.titled && !self.nothing && rows[1..].iter().any(words) =>
+            {
+                self.headed.note(pieces.len(), level, Some(item));
+                pieces.push(Piece::Raw(text.trim_end().to_owned()));
+            }
+            _ => self.raw = Some(start),
         }
     }
 }
@@ -345,36 +367,4 @@ fn starts_rated(text: &str) -> bool {
             .split([':', '：'])
             .next()
             .is_some_and(|word| word.len() < start.len() && rating(word).is_some())
-}
-
-/// Whether a heading says no more than that findings follow.
-fn is_title(title: &str) -> bool {
-    const FILLING: [&str; 22] = [
-        "code",
-        "review",
-        "report",
-        "reviews",
-        "findings",
-        "issues",
-        "problems",
-        "analysis",
-        "results",
-        "detailed",
-        "details",
-        "list",
-        "of",
-        "the",
-        "all",
-        "correctness",
-        "structure",
-        "security",
-        "resilience",
-        "concurrency",
-        "tests",
-        "found",
-    ];
-    let words = plain(title);
-    words
-        .split(' ')
-        .all(|word| FILLING.contains(&word) || word.bytes().all(|it| it.is_ascii_digit()))
 }

@@ -9,7 +9,7 @@ use crate::resolve::Upstream;
 use crate::text::one_line;
 
 /// Ranges of more lines overlap with too much to mean the same.
-const WIDEST: u64 = 60;
+const WIDEST: u64 = 25;
 /// Shorter claims, in characters, say too little to mean the same in two files.
 const TELLING: usize = 24;
 /// How many findings are compared with one at the same lines, or with the same claim.
@@ -18,7 +18,7 @@ const MOST_COMPARED: usize = 64;
 /// Merges the findings of all reviewers.
 ///
 /// Findings of different steps are joined when they point to overlapping lines of one file (ranges
-/// of more than 60 lines do not count) or make the same claim; a claim of less than 24 characters
+/// of more than 25 lines do not count) or make the same claim; a claim of less than 24 characters
 /// counts only if no other file is named. The most severe, and then the first in the order of the
 /// inputs, leads; others join it alone, never each other, and never two of one step. Then each step
 /// keeps its worst findings up to the cap. Those of exempt steps, and those joined with one of them,
@@ -220,7 +220,7 @@ fn same(key: &Key, one: &Finding, other: &Finding) -> bool {
 }
 
 /// A claim in lower case, letters and digits only, one blank between words.
-fn normal(claim: &str) -> String {
+pub(super) fn normal(claim: &str) -> String {
     let lower = claim.to_lowercase();
     let words: Vec<&str> = lower
         .split(|c: char| !c.is_alphanumeric())

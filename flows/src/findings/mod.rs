@@ -5,7 +5,9 @@
 //! joined or cut is listed, and a finding that nobody judged is unproven.
 
 mod body;
+mod claim;
 mod head;
+mod ids;
 mod items;
 mod lines;
 mod merge;
@@ -14,10 +16,14 @@ mod object;
 mod outcomes;
 mod output;
 mod parse;
+mod phrases;
+mod pieces;
 mod place;
+mod remarks;
 mod ruling;
 mod sections;
 mod table;
+mod titles;
 mod verdict;
 mod words;
 
@@ -194,12 +200,23 @@ pub struct Judged {
     /// The step that judged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// What the verifier says it is, where that differs from what the reviewer said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+impl Judged {
+    /// How bad it is: what the verifier says, or else the reviewer.
+    pub fn severity(&self) -> Severity {
+        self.severity.unwrap_or(self.finding.severity)
+    }
 }
 
 /// Findings and what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
-    /// Every finding that went to verifiers: confirmed ones by severity, then unproven, then refuted.
+    /// Every finding that went to verifiers, also those that were joined and judged otherwise than
+    /// the one that leads: confirmed ones by severity, then unproven, then refuted.
     pub judged: Vec<Judged>,
     /// What could not be read: the group's step and label, the text, and what its verifier said of it.
     pub raw: Vec<RawText>,

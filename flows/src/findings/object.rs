@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::Severity;
 use super::head::{head, tidy};
-use super::items::{Item, Piece};
 use super::names::Names;
+use super::pieces::{Item, Piece};
 use super::place::Spot;
 use super::words::{Label, label, nothing, plain, rating};
 use crate::text::strip_controls;
@@ -159,6 +159,10 @@ pub(super) struct Found {
     pub pieces: Vec<Piece>,
     pub none: bool,
     pub yagni: Vec<String>,
+    /// Its summaries.
+    pub aside: Vec<String>,
+    /// Whether it has an empty list.
+    empty: bool,
 }
 
 /// The findings of a JSON text; `None` if it is none.
@@ -167,7 +171,7 @@ pub(super) fn findings(text: &str, names: &Names) -> Option<Found> {
     let mut found = Found::default();
     found.walk(node, None, names);
     let empty = found.pieces.is_empty();
-    found.none |= empty && rest.trim().is_empty();
+    found.none |= empty && found.empty && rest.trim().is_empty();
     if rest.chars().any(char::is_alphanumeric) {
         found.pieces.push(Piece::Raw(rest.to_owned()));
     }
@@ -175,9 +179,16 @@ pub(super) fn findings(text: &str, names: &Names) -> Option<Found> {
 }
 
 impl Found {
+    /// Whether it has a finding or notes, or says that there are none; else it is only code.
+    pub fn says_something(&self) -> bool {
+        let item = |it: &Piece| matches!(it, Piece::Item(_));
+        self.none || !self.yagni.is_empty() || self.pieces.iter().any(item)
+    }
+
     fn walk(&mut self, node: Node, hint: Option<Severity>, names: &Names) {
         match node {
             Node::Array(list) => {
+                self.empty |= list.is_empty();
                 for node in list {
                     self.walk(node, hint, names);
                 }
@@ -204,7 +215,9 @@ impl Found {
             return;
         }
         match node {
-            Node::Leaf(_) if ["summary", "overview"].contains(&key.as_str()) => {}
+            Node::Leaf(_) if ["summary", "overview"].contains(&key.as_str()) => {
+                self.aside.push(node.words());
+            }
             Node::Leaf(Value::String(text)) if !nothing(&text, true) && !text.trim().is_empty() => {
                 self.pieces.push(Piece::Raw(format!("{key}: {text}")));
             }
@@ -213,38 +226,50 @@ impl Found {
     }
 }
 
-/// The finding that an object is: one with a claim or a severity, and more.
+/// The finding that an object is: one with a severity, an id of the step, or a claim and where or why.
+/// What log lines and settings have (`name`, `level`, `message`) does not make one.
 fn item(pairs: &[(String, Node)], hint: Option<Severity>, names: &Names) -> Option<Item> {
     let mut item = Item::default();
     let mut spot = Spot::default();
     let mut claim: Option<(u8, String)> = None;
     let mut marks = 0;
+    let (mut sure, mut claimed, mut shown) = (hint.is_some(), false, false);
     for (key, node) in pairs {
-        let Some(label) = label(&plain(key)) else {
+        let key = plain(key);
+        let Some(label) = label(&key) else {
             continue;
         };
+        let shy = ["level", "name", "message", "text"].contains(&key.as_str());
         let leaf = matches!(node, Node::Leaf(_));
         let words = node.words();
         match label {
             Label::Id => {
                 let id = names.id(words.trim());
+                sure |= id.is_some();
+                shown = true;
                 item.id = item.id.or(id.map(|(id, _)| id));
                 marks += 1;
             }
             Label::Severity => {
                 item.severity = item.severity.or_else(|| rating(&words));
+                sure |= leaf && !shy;
+                shown |= leaf;
                 marks += usize::from(leaf);
             }
             Label::Claim(rank) if leaf && !words.trim().is_empty() => {
                 marks += usize::from(rank < 2);
+                claimed |= !shy;
+                sure |= rank < 2 && !shy && key != "title";
                 if claim.as_ref().is_none_or(|it| rank < it.0) {
                     claim = Some((rank, words));
                 }
             }
             Label::Place | Label::File | Label::Line | Label::LastLine => {
                 marks += usize::from(leaf);
+                shown = true;
                 note(&mut spot, label, node);
             }
+            Label::Detail if leaf => shown = true,
             _ => {}
         }
     }
@@ -254,7 +279,8 @@ fn item(pairs: &[(String, Node)], hint: Option<Severity>, names: &Names) -> Opti
         })),
         _ => false,
     });
-    if holds || marks == 0 || (claim.is_none() && marks < 2) {
+    let counts = sure || claimed && shown;
+    if holds || !counts || marks == 0 || (claim.is_none() && marks < 2) {
         return None;
     }
     for (key, node) in pairs {
@@ -306,7 +332,7 @@ mod tests {
             Piece::Item(item) => {
                 format!("{:?} {}", item.severity.map(Severity::as_str), item.claim)
             }
-            Piece::Raw(text) => format!("raw {text}"),
+            Piece::Raw(text) | Piece::Trail(text) => format!("raw {text}"),
         };
         found.pieces.iter().map(claim).collect()
     }
@@ -323,6 +349,19 @@ mod tests {
         ] {
             assert_eq!(claims(text), [one], "{text}");
         }
+    }
+
+    #[test]
+    fn log_lines_and_settings_are_no_findings() {
+        for text in [
+            r#"{"name":"svc","level":"error","path":"/tmp/x","line":3}"#,
+            r#"{"level":"error","message":"refused","path":"/tmp/x","line":3}"#,
+            r#"[{"id": 7, "name": "svc", "level": "info"}]"#,
+        ] {
+            assert!(!findings(text, &NAMES).unwrap().says_something(), "{text}");
+        }
+        let text = r#"{"title": "x", "level": "high", "line": 3}"#;
+        assert_eq!(claims(text), ["Some(\"critical\") x"]);
     }
 
     #[test]
@@ -348,6 +387,7 @@ mod tests {
             assert!(found.none && found.pieces.is_empty(), "{text}");
         }
         assert!(findings("{broken", &NAMES).is_none());
+        assert!(!findings("{\"retries\": 3}", &NAMES).unwrap().none);
     }
 
     #[test]

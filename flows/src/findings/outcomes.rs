@@ -22,23 +22,60 @@ pub(super) fn outcome(text: &str) -> Option<Outcome> {
         .filter_map(|it| start.find(it))
         .filter(|at| *at > 0)
         .min();
-    let words = plain(&start[..clause.unwrap_or(start.len())]);
+    let clause = &start[..clause.unwrap_or(start.len())];
+    // A question is no verdict: `refuted? No`.
+    if clause.contains(['?', '？']) {
+        return None;
+    }
+    let words = plain(clause);
     let (found, rest) = begins(&words)?;
-    let surely = [
-        "confirmed",
-        "refuted",
-        "unproven",
-        "not confirmed",
-        "rejected",
-    ]
-    .contains(&found.0)
-        || !found.0.is_ascii();
-    let ended = rest.is_empty()
-        || ["with ", "as ", "but ", "by "]
-            .iter()
-            .any(|it| rest.starts_with(it));
-    (surely || ended).then_some(found.1)
+    // `bestätigt sich nicht`, `confirmed as false positive`.
+    let turned = rest.trim_start_matches("as ").trim_start_matches("sich ");
+    if turned.starts_with("not") || turned.starts_with("nicht") {
+        return None;
+    }
+    if let Some((other, _)) = begins(turned)
+        && other.1 != found.1
+    {
+        return None;
+    }
+    let surely = SURE.contains(&found.0) || !found.0.is_ascii();
+    (surely || rest.is_empty() || goes_on(rest)).then_some(found.1)
 }
+
+/// Whether what follows an outcome gives its reason.
+fn goes_on(rest: &str) -> bool {
+    let reasons = ["with ", "as ", "but ", "by ", "because ", "durch ", "weil "];
+    reasons.iter().any(|it| rest.starts_with(it))
+}
+
+/// The outcome that a sentence begins with, where only its reason follows: ``Refuted by `a.rs:3`.``
+pub(super) fn reasoned(text: &str) -> Option<Outcome> {
+    let words = plain(text);
+    let rest = begins(&words)?.1;
+    outcome(text).filter(|_| goes_on(rest))
+}
+
+/// Words that are a verdict whatever follows them.
+const SURE: [&str; 17] = [
+    "confirmed",
+    "refuted",
+    "unproven",
+    "not confirmed",
+    "not refuted",
+    "rejected",
+    "true positive",
+    "false positive",
+    "partly refuted",
+    "partially refuted",
+    "partly confirmed",
+    "partially confirmed",
+    "widerlegt",
+    "nicht widerlegt",
+    "teilweise widerlegt",
+    "nicht bewiesen",
+    "unbewiesen",
+];
 
 /// The outcome of a text that says nothing else: `Refuted (2)`, `Confirmed findings`.
 pub(super) fn only_outcome(text: &str) -> Option<Outcome> {
@@ -61,6 +98,7 @@ fn begins(words: &str) -> Option<(&'static (&'static str, Outcome), &str)> {
         "verdict ",
         "the ",
         "this ",
+        "a ",
         "finding ",
         "claim ",
         "is ",
@@ -71,13 +109,15 @@ fn begins(words: &str) -> Option<(&'static (&'static str, Outcome), &str)> {
     }
     let found = OUTCOMES.iter().filter_map(|it| {
         let rest = text.strip_prefix(it.0)?;
-        let whole = rest.is_empty() || rest.starts_with(' ') || !it.0.is_ascii();
+        // Chinese, Japanese and Korean do not part words.
+        let unparted = it.0.starts_with(|c| c >= '\u{1100}');
+        let whole = rest.is_empty() || rest.starts_with(' ') || unparted;
         whole.then_some((it, rest.trim_start()))
     });
     found.max_by_key(|(it, _)| it.0.len())
 }
 
-static OUTCOMES: [(&str, Outcome); 91] = {
+static OUTCOMES: [(&str, Outcome); 136] = {
     use Outcome::{Confirmed, Refuted, Unproven};
     [
         ("confirmed", Confirmed),
@@ -108,6 +148,11 @@ static OUTCOMES: [(&str, Outcome); 91] = {
         ("确认成立", Confirmed),
         ("確認", Confirmed),
         ("확인", Confirmed),
+        ("true positive", Confirmed),
+        ("trifft zu", Confirmed),
+        ("证实", Confirmed),
+        ("已证实", Confirmed),
+        ("属实", Confirmed),
         ("refuted", Refuted),
         ("refute", Refuted),
         ("rejected", Refuted),
@@ -146,6 +191,14 @@ static OUTCOMES: [(&str, Outcome); 91] = {
         ("不成立", Refuted),
         ("推翻", Refuted),
         ("반박", Refuted),
+        ("trifft nicht zu", Refuted),
+        ("nicht haltbar", Refuted),
+        ("falsch", Refuted),
+        ("确认不成立", Refuted),
+        ("未成立", Refuted),
+        ("不属实", Refuted),
+        ("误报", Refuted),
+        ("被反驳", Refuted),
         ("unproven", Unproven),
         ("unproved", Unproven),
         ("not proven", Unproven),
@@ -171,6 +224,38 @@ static OUTCOMES: [(&str, Outcome); 91] = {
         ("не доказано", Unproven),
         ("未证实", Unproven),
         ("无法确认", Unproven),
+        ("partially refuted", Unproven),
+        ("partly refuted", Unproven),
+        ("partly true", Unproven),
+        ("partially true", Unproven),
+        ("partly correct", Unproven),
+        ("partially correct", Unproven),
+        ("partly valid", Unproven),
+        ("partially valid", Unproven),
+        ("cannot be confirmed", Unproven),
+        ("could not be confirmed", Unproven),
+        ("could not be verified", Unproven),
+        ("not reproduced", Unproven),
+        ("nicht bestätigt", Unproven),
+        ("nicht widerlegt", Unproven),
+        ("nicht bewiesen", Unproven),
+        ("nicht belegt", Unproven),
+        ("teilweise bestätigt", Unproven),
+        ("teilweise widerlegt", Unproven),
+        ("unklar", Unproven),
+        ("未确认", Unproven),
+        ("未確認", Unproven),
+        ("未被证实", Unproven),
+        ("未验证", Unproven),
+        ("尚未证实", Unproven),
+        ("尚未确认", Unproven),
+        ("无法证实", Unproven),
+        ("無法證實", Unproven),
+        ("无法验证", Unproven),
+        ("无法确定", Unproven),
+        ("不能确认", Unproven),
+        ("部分确认", Unproven),
+        ("部分成立", Unproven),
     ]
 };
 
@@ -192,6 +277,19 @@ mod tests {
             ("uncertain", Some(Unproven)),
             ("不成立", Some(Refuted)),
             ("已确认：锁不存在", Some(Confirmed)),
+            ("True positive: no lock", Some(Confirmed)),
+            ("a true positive", Some(Confirmed)),
+            ("widerlegt durch `src/page.rs:3`", Some(Refuted)),
+            ("nicht bestätigt", Some(Unproven)),
+            ("nicht widerlegt, aber unklar", Some(Unproven)),
+            ("未确认", Some(Unproven)),
+            ("无法证实：没有测试", Some(Unproven)),
+            ("确认不成立", Some(Refuted)),
+            ("partly refuted by `src/page.rs:3`", Some(Unproven)),
+            ("partially confirmed: one path only", Some(Unproven)),
+            ("refuted? No", None),
+            ("bestätigt sich nicht", None),
+            ("confirmed as false positive", None),
             ("confirmed|refuted|unproven", None),
             ("holdsomething", None),
             ("", None),

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::head::head;
-use super::items::{Found, Item, Piece, Region, items};
+use super::items::{Region, items};
 use super::lines::{Row, rows};
 use super::names::Names;
-use super::place::{BrokenOnes, first};
+use super::pieces::{Found, Item, Piece};
+use super::place::BrokenOnes;
+use super::remarks::{self, is_harmless, is_trail};
 use super::sections::{Section, sections};
 use super::words::{nothing, plain};
 use super::{Finding, Parsed, Severity, object};
@@ -35,9 +36,10 @@ pub fn parse(step_id: &str, prefix: &str, output: &str, citations: Option<&Value
         return Parsed::default();
     }
     let read = read(text, &names);
+    let quiet = read.none && read.is_quiet(&names);
     let broken = citations.map(Citations::read).unwrap_or_default();
     let mut parsed = Parsed {
-        raw: read.raw,
+        raw: read.unread(&names),
         yagni: read.yagni,
         ..Parsed::default()
     };
@@ -58,9 +60,10 @@ pub fn parse(step_id: &str, prefix: &str, output: &str, citations: Option<&Value
             joined: Vec::new(),
         });
     }
-    let doubtful = parsed.raw.iter().any(|text| doubtful(text, &names));
-    parsed.clean = read.none && parsed.findings.is_empty() && !doubtful;
-    if parsed.findings.is_empty() && !parsed.clean {
+    parsed.clean = read.none && parsed.findings.is_empty() && quiet;
+    if parsed.clean {
+        parsed.raw.clear();
+    } else if parsed.findings.is_empty() {
         let rest = if read.rest.trim().is_empty() {
             text
         } else {
@@ -78,11 +81,10 @@ fn names<'a>(step: &'a str, prefix: &'a str) -> (Names<'a>, bool) {
     (Names { step, prefix }, named)
 }
 
-/// Whether a stretch that could not be read is a remark between findings, such as "Here is my
-/// review:", and no finding in disguise: short, without a place, an id or a severity.
+/// Whether a stretch of a step's reply that could not be read is only a remark, and no finding in
+/// disguise.
 pub(super) fn is_remark(step: &str, prefix: &str, text: &str) -> bool {
-    const LONGEST_REMARK: usize = 240;
-    text.len() <= LONGEST_REMARK && !doubtful(text, &names(step, prefix).0)
+    remarks::is_remark(text, &names(step, prefix).0)
 }
 
 /// What a local model thinks aloud before its reply is no part of it.
@@ -100,8 +102,12 @@ fn behind_thoughts(output: &str) -> &str {
 #[derive(Default)]
 struct Read {
     items: Vec<Item>,
-    raw: Vec<String>,
+    /// What could not be read, and whether it follows the words that there are no findings.
+    raw: Vec<(String, bool)>,
+    /// Whether it says that there are no findings.
     none: bool,
+    /// What stands below headings of summaries and closing words.
+    aside: Vec<String>,
     yagni: Option<String>,
     /// All but what is known to be no finding.
     rest: String,
@@ -110,15 +116,37 @@ struct Read {
 impl Read {
     fn take(&mut self, found: Found) {
         self.none |= found.none;
+        self.aside.extend(found.aside);
         for piece in found.pieces {
-            match piece {
-                Piece::Item(item) => self.items.push(item),
-                Piece::Raw(text) if text.chars().any(char::is_alphanumeric) => {
-                    self.raw.push(text.trim_matches('\n').to_owned());
+            let (text, trail) = match piece {
+                Piece::Item(item) => {
+                    self.items.push(item);
+                    continue;
                 }
-                Piece::Raw(_) => {}
+                Piece::Raw(text) => (text, false),
+                Piece::Trail(text) => (text, true),
+            };
+            if text.chars().any(char::is_alphanumeric) {
+                self.raw.push((text.trim_matches('\n').to_owned(), trail));
             }
         }
+    }
+
+    /// What could not be read, without accounts of what was looked at.
+    fn unread(&self, names: &Names) -> Vec<String> {
+        let raw = self.raw.iter();
+        raw.filter(|(text, trail)| !(*trail && is_trail(&[text], names)))
+            .map(|it| it.0.clone())
+            .collect()
+    }
+
+    /// Whether all that stands beside the words that there are no findings is no finding in disguise.
+    fn is_quiet(&self, names: &Names) -> bool {
+        let (trails, others): (Vec<_>, Vec<_>) = self.raw.iter().partition(|it| it.1);
+        let trails: Vec<&str> = trails.iter().map(|it| it.0.as_str()).collect();
+        others.iter().all(|it| remarks::is_remark(&it.0, names))
+            && is_trail(&trails, names)
+            && self.aside.iter().all(|text| is_harmless(text, names))
     }
 }
 
@@ -128,11 +156,11 @@ fn read(text: &str, names: &Names) -> Read {
     if let Some(found) = object::findings(text, names) {
         read.rest = text.to_owned();
         notes.clone_from(&found.yagni);
-        let (pieces, none, yagni) = (found.pieces, found.none, found.yagni);
         read.take(Found {
-            pieces,
-            none,
-            yagni,
+            pieces: found.pieces,
+            none: found.none,
+            yagni: found.yagni,
+            aside: found.aside,
         });
         read.yagni = yagni_of(&notes);
         return read;
@@ -155,7 +183,12 @@ fn read(text: &str, names: &Names) -> Read {
         match kind {
             None => continue,
             Some(Section::Yagni) => notes.push(slice(text, part).to_owned()),
-            Some(Section::Summary) => read.none |= part.iter().any(|row| nothing(row.text, false)),
+            Some(Section::Summary) => {
+                if part.iter().any(|row| nothing(row.text, false)) {
+                    read.none = true;
+                    read.aside.push(slice(text, part).to_owned());
+                }
+            }
             Some(kind) => {
                 read.rest.push_str(slice(text, part));
                 let found_here = kind == Section::Findings;
@@ -163,10 +196,14 @@ fn read(text: &str, names: &Names) -> Read {
                     text,
                     names,
                     titled: found_here,
+                    none: read.none && !found_here,
                 };
                 let mut found = items(region, part);
                 notes.append(&mut found.yagni);
-                if titled && !found_here {
+                if kind == Section::Closing {
+                    read.aside.push(slice(text, part).to_owned());
+                }
+                if titled && !found_here || kind == Section::Closing {
                     found.pieces.retain(|piece| is_sure(piece, &read.items));
                 }
                 read.take(found);
@@ -184,7 +221,7 @@ fn is_sure(piece: &Piece, known: &[Item]) -> bool {
             let named = item.id.is_some() && item.severity.is_some();
             named && !known.iter().any(|it| it.id == item.id)
         }
-        Piece::Raw(_) => false,
+        Piece::Raw(_) | Piece::Trail(_) => false,
     }
 }
 
@@ -216,15 +253,6 @@ fn yagni_of(notes: &[String]) -> Option<String> {
         .map(|note| note.trim_matches('\n').trim_end())
         .collect();
     (!said.is_empty()).then(|| said.join("\n\n"))
-}
-
-/// Whether a text that is not read as a finding may be one all the same.
-fn doubtful(text: &str, names: &Names) -> bool {
-    let marked = |line: &str| {
-        let head = head(line, names);
-        head.id.is_some() || head.severity.is_some() || line.contains("```")
-    };
-    text.lines().any(marked) || first(text).is_some()
 }
 
 /// Joins the row of an overview with the finding of the same id that it announces.

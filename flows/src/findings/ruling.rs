@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::ids::Ids;
 use super::lines::{Row, State, cells, entry, heading, is_ruler, rows, unmarked};
 use super::object::{Node, read};
-use super::outcomes::{only_outcome, outcome};
-use super::words::{Label, field, label, plain};
-use super::{Group, Outcome};
+use super::outcomes::{only_outcome, outcome, reasoned};
+use super::words::{Label, field, label, plain, rating, severity};
+use super::{Group, Outcome, Severity};
 use crate::text::{cut_at_char, cut_at_line, strip_controls};
 
 /// How many bytes of a verifier's words are kept for a finding.
@@ -19,82 +20,10 @@ const LONGEST: usize = 4000;
 pub(super) struct Ruling {
     /// The outcomes that it gave, each once, in its order.
     pub outcomes: Vec<Outcome>,
+    /// How bad it says that the finding is.
+    pub severity: Option<Severity>,
     /// Its words.
     pub words: String,
-}
-
-/// The ids that a verifier may use.
-struct Ids {
-    /// Id, qualified or not, to the one of the finding.
-    known: HashMap<String, String>,
-}
-
-impl Ids {
-    fn new(group: &Group) -> Self {
-        let mut known: HashMap<String, String> = HashMap::new();
-        let joined = group.findings.iter().flat_map(|it| &it.joined);
-        for finding in group.findings.iter().chain(joined) {
-            known.insert(finding.id.clone(), finding.id.clone());
-            if let Some((_, local)) = finding.id.rsplit_once('/') {
-                // Of equal ones the first counts: the group's own step.
-                known
-                    .entry(local.to_owned())
-                    .or_insert_with(|| finding.id.clone());
-            }
-        }
-        Self { known }
-    }
-
-    /// The ids that stand one after the other at the beginning of a text, and what follows them.
-    fn leading<'t>(&self, text: &'t str) -> (Vec<String>, &'t str) {
-        let mut found = Vec::new();
-        let mut rest = text;
-        loop {
-            let start = rest
-                .trim_start_matches(|c: char| c.is_whitespace() || "*_`[](),;&+、，".contains(c));
-            let start = match start.strip_prefix("and ") {
-                Some(after) if !found.is_empty() => after.trim_start_matches(['`', '*', ' ']),
-                _ => start,
-            };
-            let length = start
-                .find(|c: char| !(c.is_ascii_alphanumeric() || "/-_".contains(c)))
-                .unwrap_or(start.len());
-            let word = start[..length].trim_end_matches(['-', '/']);
-            match self.known.get(word) {
-                Some(id) => {
-                    found.push(id.clone());
-                    rest = &start[word.len()..];
-                }
-                None => return (found, rest),
-            }
-        }
-    }
-
-    /// Ids at the beginning of a line, behind its marks and the verifier's own number.
-    fn of_line<'t>(&self, line: &'t str) -> (Vec<String>, &'t str) {
-        let text = unmarked(line);
-        let (found, rest) = self.leading(text);
-        if !found.is_empty() {
-            return (found, rest);
-        }
-        let bare = text.trim_start_matches(['*', '_', '[', '`']);
-        for word in [
-            "Finding ", "finding ", "Issue ", "Item ", "ID: ", "Id: ", "id: ",
-        ] {
-            if let Some(rest) = bare.strip_prefix(word) {
-                return self.leading(rest);
-            }
-        }
-        let rest = bare.strip_prefix('V').unwrap_or("");
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if (1..=4).contains(&digits) {
-            let rest = rest[digits..]
-                .trim_start_matches(|c: char| c.is_whitespace() || ".:)]*_`-–—(".contains(c));
-            let rest = rest.strip_prefix("Finding ").unwrap_or(rest);
-            return self.leading(rest);
-        }
-        (Vec::new(), text)
-    }
 }
 
 /// Reads what a verifier says of the findings of its group, by their ids.
@@ -119,7 +48,9 @@ pub(super) fn rulings(output: &str, group: &Group) -> HashMap<String, Ruling> {
         let row = &rows[at];
         at += 1;
         match row.state {
-            State::Text if tabular(row.text, in_table, rows.get(at)) => {
+            // What is quoted may be anybody's words.
+            State::Text if quoted(row.text) => {}
+            State::Text if !reader.told() && tabular(row.text, in_table, rows.get(at)) => {
                 in_table = true;
                 if rows.get(at).is_some_and(|next| is_ruler(next.text)) {
                     let titles = cells(row.text);
@@ -134,6 +65,7 @@ pub(super) fn rulings(output: &str, group: &Group) -> HashMap<String, Ruling> {
                 in_table = false;
                 reader.line(&output, row);
             }
+            State::Opens(_) if reader.told() => {}
             State::Opens(_) => {
                 let end = rows[at..]
                     .iter()
@@ -151,6 +83,11 @@ pub(super) fn rulings(output: &str, group: &Group) -> HashMap<String, Ruling> {
     reader.found
 }
 
+/// Whether a line repeats the words of others.
+fn quoted(line: &str) -> bool {
+    line.trim_start().starts_with('>') || unmarked(line).starts_with('>')
+}
+
 /// Whether a line is a row of a table.
 fn tabular(line: &str, in_table: bool, next: Option<&Row>) -> bool {
     let ruled = in_table || next.is_some_and(|next| is_ruler(next.text));
@@ -161,6 +98,9 @@ fn tabular(line: &str, in_table: bool, next: Option<&Row>) -> bool {
 struct Open {
     ids: Vec<String>,
     outcomes: Vec<Outcome>,
+    /// Whether its first line gives the outcome, so that no other line can.
+    settled: bool,
+    severity: Option<Severity>,
     /// The level of its heading; none for a list item or a paragraph.
     level: Option<usize>,
     indent: usize,
@@ -176,7 +116,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn say(&mut self, id: &str, outcomes: &[Outcome], words: &str) {
+    /// Whether what is open is a heading with its outcome: what stands below it is about it alone.
+    fn told(&self) -> bool {
+        let told = |open: &Open| open.level.is_some() && !open.outcomes.is_empty();
+        self.open.as_ref().is_some_and(told)
+    }
+
+    fn say(&mut self, id: &str, outcomes: &[Outcome], words: &str) -> &mut Ruling {
         let ruling = self.found.entry(id.to_owned()).or_default();
         for outcome in outcomes {
             if !ruling.outcomes.contains(outcome) {
@@ -189,13 +135,15 @@ impl Reader {
             }
             ruling.words.push_str(cut_at_line(words.trim(), MOST_WORDS));
         }
+        ruling
     }
 
     fn close(&mut self, text: &str, end: usize) {
         if let Some(open) = self.open.take() {
             let words = cut_at_line(&text[open.start..end], MOST_WORDS);
             for id in &open.ids {
-                self.say(id, &open.outcomes, words);
+                let ruling = self.say(id, &open.outcomes, words);
+                ruling.severity = ruling.severity.or(open.severity);
             }
         }
     }
@@ -219,29 +167,26 @@ impl Reader {
                 (None, Some(_)) => false,
                 (None, None) => indent > open.indent,
             });
-        if !ids.is_empty() && (!inside || given.is_some()) {
+        let told = inside && (self.told() || self.open.as_ref().is_some_and(|it| it.settled));
+        let named = match ids.is_empty() {
+            false if !told && (!inside || given.is_some()) => Some((ids, given)),
+            true if !inside => self.reversed(line).map(|it| (it.1, Some(it.0))),
+            _ => None,
+        };
+        if let Some((ids, given)) = named {
             self.close(text, row.start);
-            let outcomes = given.or(self.hint).into_iter().collect();
-            let start = row.start;
             self.open = Some(Open {
                 ids,
-                outcomes,
+                outcomes: given.or(self.hint).into_iter().collect(),
+                settled: given.is_some(),
+                severity: None,
                 level,
                 indent,
-                start,
+                start: row.start,
             });
             return;
         }
-        // `Refuted: B1, B3`.
-        if let Some((outcome, ids)) = self.reversed(line)
-            && !inside
-        {
-            self.close(text, row.start);
-            for id in ids {
-                self.say(&id, &[outcome], line);
-            }
-            return;
-        }
+        let label = field(line);
         if let Some(level) = level {
             if !inside
                 || self
@@ -253,29 +198,32 @@ impl Reader {
                 self.hint = title.and_then(|it| only_outcome(it.1));
                 return;
             }
-        } else if !inside && entry(line).is_some() {
+        } else if !inside && entry(line).is_some() && !matches!(label, Some((Label::Severity, _))) {
             self.close(text, row.start);
             return;
         }
         if let Some(open) = &mut self.open {
-            let labelled = match field(line) {
-                Some((Label::Outcome, value)) => outcome(value),
-                _ => None,
-            };
-            let bare = || {
-                Some(line)
-                    .filter(|_| open.outcomes.is_empty())
-                    .and_then(opening)
-            };
-            open.outcomes.extend(labelled.or_else(bare));
+            match label {
+                Some((Label::Severity, value)) => {
+                    open.severity = open.severity.or_else(|| restated(value));
+                }
+                _ if open.settled => {}
+                Some((Label::Outcome, value)) => open.outcomes.extend(outcome(value)),
+                _ if open.outcomes.is_empty() => open.outcomes.extend(opening(line)),
+                _ => {}
+            }
         }
     }
 
+    /// `Refuted: B1, B3`, `Refuted: B3 – why`.
     fn reversed(&self, line: &str) -> Option<(Outcome, Vec<String>)> {
         let (before, after) = unmarked(line).split_once([':', '：'])?;
         let outcome = only_outcome(before)?;
         let (ids, rest) = self.ids.leading(after);
-        let only = !rest.contains(char::is_alphanumeric) || rest.trim_start().starts_with('(');
+        let reason = rest
+            .trim_start()
+            .starts_with(['(', '–', '—', '-', ':', '.', ';', '：', '。']);
+        let only = !rest.contains(char::is_alphanumeric) || reason;
         (!ids.is_empty() && only).then_some((outcome, ids))
     }
 
@@ -308,11 +256,12 @@ impl Reader {
             Node::Leaf(_) => {}
             Node::Object(pairs) => {
                 let mut ids = Vec::new();
-                let mut given = None;
+                let (mut given, mut rated) = (None, None);
                 for (key, value) in pairs {
                     let words = value.words();
                     match label(&plain(key)) {
                         Some(Label::Outcome) => given = given.or_else(|| outcome(&words)),
+                        Some(Label::Severity) => rated = rated.or_else(|| restated(&words)),
                         _ if ids.is_empty() => ids = self.ids.leading(&words).0,
                         _ => {}
                     }
@@ -327,19 +276,37 @@ impl Reader {
                                 .collect(),
                             value => outcome(&value.words()).into_iter().collect(),
                         };
-                        named.iter().for_each(|id| self.say(id, &outcome, &words));
+                        for id in &named {
+                            self.say(id, &outcome, &words);
+                        }
                     }
                 }
                 if given.is_some() && !ids.is_empty() {
                     let outcome: Vec<Outcome> = given.into_iter().collect();
                     let words = node.words();
-                    ids.iter().for_each(|id| self.say(id, &outcome, &words));
+                    for id in &ids {
+                        let ruling = self.say(id, &outcome, &words);
+                        ruling.severity = ruling.severity.or(rated);
+                    }
                 } else {
                     pairs.iter().for_each(|(_, node)| self.node(node));
                 }
             }
         }
     }
+}
+
+/// The severity that a verifier gives: `warning`, `critical → warning`, `lowered to warning: why`.
+fn restated(value: &str) -> Option<Severity> {
+    let ends = [',', ';', '(', '（', '—', '–', '.', ':', '，', '。', '：'];
+    let clause = cut_at_char(value, 200).split(ends).next()?;
+    let last = ["→", "->", "=>", " to "].iter().filter_map(|it| {
+        let at = clause.rfind(it)?;
+        Some(&clause[at + it.len()..])
+    });
+    let words = plain(last.min_by_key(|it| it.len()).unwrap_or(clause));
+    let words = words.strip_prefix("should be ").unwrap_or(&words);
+    rating(words).or_else(|| severity(words.split(' ').next()?))
 }
 
 /// The outcome behind the ids of a line: `: confirmed`, `(refuted) …`, `: the claim — unproven`.
@@ -369,5 +336,5 @@ fn opening(line: &str) -> Option<Outcome> {
     let end = text
         .find(['.', ':', '*', '—', ',', '。', '：'])
         .unwrap_or(text.len());
-    only_outcome(&text[..end])
+    only_outcome(&text[..end]).or_else(|| reasoned(text))
 }

@@ -1,9 +1,10 @@
 //! The sections of a reply: which lines can hold findings, and which are notes on what nobody needs.
 
 use super::head::head;
-use super::lines::{BOLD, Row, State, heading};
+use super::lines::{BOLD, Row, State, entry, heading};
 use super::names::Names;
-use super::words::{plain, rating};
+use super::titles::kind;
+use super::words::rating;
 
 /// What a line stands under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(super) enum Section {
     Other,
     Summary,
     Findings,
+    /// What was done well, what comes next, what it comes to.
+    Closing,
     Yagni,
 }
 
@@ -23,6 +26,8 @@ pub(super) fn sections(rows: &[Row], names: &Names) -> (Vec<Option<Section>>, bo
     let mut section = Section::Other;
     // The level at which a heading ends the section.
     let mut level = BOLD;
+    // The level of the heading for findings.
+    let mut base: Option<usize> = None;
     // The level of the heading of a finding: what is deeper belongs to it.
     let mut finding: Option<usize> = None;
     for row in rows {
@@ -34,20 +39,37 @@ pub(super) fn sections(rows: &[Row], names: &Names) -> (Vec<Option<Section>>, bo
             out.push(Some(section));
             continue;
         };
-        let named = kind(words).filter(|_| finding.is_none_or(|own| at <= own));
-        if let Some(named) = named {
+        let head = head(words, names);
+        let outside = |named: &Section| {
+            // Notes on what nobody needs are no part of a finding.
+            *named == Section::Yagni || finding.is_none_or(|own| at <= own)
+        };
+        let named = kind(words, at < BOLD).filter(outside);
+        if let Some(named) = named.filter(|_| head.id.is_none()) {
             (section, level, finding) = (named, at, None);
-            titled |= named == Section::Findings;
+            if named == Section::Findings {
+                (titled, base) = (true, Some(at));
+            } else if base.is_some_and(|own| at <= own) {
+                base = None;
+            }
             out.push(None);
             continue;
         }
-        let head = head(words, names);
+        // What stood among the findings and was none has ended.
+        let aside = matches!(
+            section,
+            Section::Summary | Section::Closing | Section::Yagni
+        );
+        if let Some(own) = base.filter(|own| aside && *own < at && at <= level) {
+            (section, level) = (Section::Findings, own);
+        }
         let strong = head.id.is_some() || head.severity.is_some();
         let group = rating(words).is_some() && head.id.is_none();
         let within = at > level;
         match section {
             Section::Yagni if within => {}
-            Section::Summary if within && (head.id.is_none() || head.severity.is_none()) => {}
+            Section::Summary | Section::Closing
+                if within && (head.id.is_none() || head.severity.is_none()) => {}
             Section::Findings if within && !strong => {}
             _ if strong || group => {
                 let opened = !matches!(section, Section::Findings);
@@ -76,59 +98,8 @@ pub(super) fn sections(rows: &[Row], names: &Names) -> (Vec<Option<Section>>, bo
 /// A heading, or a line that is one but for its marks: `Findings:`.
 fn title(line: &str) -> Option<(usize, &str)> {
     heading(line).or_else(|| {
-        let text = line.trim().strip_suffix(':')?;
-        (text.len() < 40 && kind(text).is_some()).then_some((BOLD, text))
-    })
-}
-
-fn kind(title: &str) -> Option<Section> {
-    if title.len() > 120 {
-        return None;
-    }
-    let words = plain(title);
-    let words = words
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim();
-    let words = words.trim_end_matches(|c: char| c.is_ascii_digit()).trim();
-    Some(match words {
-        _ if words.split(' ').any(|word| word == "yagni") || words.contains("yagni") => {
-            Section::Yagni
-        }
-        "summary" | "overview" | "executive summary" | "tl dr" | "zusammenfassung" | "resumen"
-        | "résumé" | "резюме" | "итог" | "摘要" | "总结" | "概要" | "要約" | "요약" => {
-            Section::Summary
-        }
-        "findings"
-        | "the findings"
-        | "review findings"
-        | "code review findings"
-        | "all findings"
-        | "detailed findings"
-        | "key findings"
-        | "main findings"
-        | "list of findings"
-        | "issues"
-        | "issues found"
-        | "problems"
-        | "problems found"
-        | "defects"
-        | "detailed issues"
-        | "befunde"
-        | "feststellungen"
-        | "hallazgos"
-        | "constats"
-        | "constatations"
-        | "находки"
-        | "замечания"
-        | "发现"
-        | "发现的问题"
-        | "问题"
-        | "问题列表"
-        | "指摘事項"
-        | "検出事項"
-        | "発見事項"
-        | "발견 사항"
-        | "발견사항" => Section::Findings,
-        _ => return None,
+        let text = line.trim().strip_suffix([':', '：'])?;
+        let plain = text.len() < 40 && entry(line).is_none();
+        (plain && kind(text, false).is_some()).then_some((BOLD, text))
     })
 }

@@ -2,9 +2,9 @@
 
 use super::Place;
 use super::head::{head, tidy};
-use super::items::{Item, Piece};
 use super::lines::{Row, cells, is_ruler};
 use super::names::Names;
+use super::pieces::{Item, Piece};
 use super::place::Spot;
 use super::words::{Label, label, nothing, plain, rating};
 

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
+use super::merge::normal;
 use super::ruling::{Ruling, rulings};
-use super::{Finding, Group, Judged, Merged, Outcome, RawText, Review, Verifier};
+use super::{Finding, Group, Judged, Merged, Outcome, RawText, Review, Severity, Verifier};
 use crate::text::one_line;
 
 /// Applies what the verifiers said to the merged findings.
 ///
 /// The verifier with the number n judges the n-th group, from 1. A finding is unproven, and says
 /// why, when its verifier did not run, failed, gave no outcome for its id, or gave two that
-/// contradict each other. What is said of a finding that was joined counts for the one that leads
-/// only where nothing is said of that. Never panics, whatever was written.
+/// contradict each other. A finding that was joined with another shares its outcome, unless a verdict
+/// of its own differs, or the other one was refuted and makes another claim: then it is listed by
+/// itself. Its verdict counts for the one that leads only where both make the same claim and nothing
+/// is said of that. Never panics, whatever was written.
 pub fn judge(merged: &Merged, verifiers: &[Verifier]) -> Review {
     let mut review = Review {
         merged: merged.clone(),
@@ -30,9 +33,7 @@ pub fn judge(merged: &Merged, verifiers: &[Verifier]) -> Review {
         judge_group(&mut review, group, verifier);
     }
     // Stable: within outcome and severity the order of groups stays.
-    review
-        .judged
-        .sort_by_key(|it| (it.outcome, it.finding.severity));
+    review.judged.sort_by_key(|it| (it.outcome, it.severity()));
     review
 }
 
@@ -44,12 +45,15 @@ fn judge_group(review: &mut Review, group: &Group, verifier: Option<&Verifier>) 
     let by = verifier.map(|it| it.step_id.to_owned());
     let rulings = verifier.and_then(said).map(|output| rulings(output, group));
     for finding in &group.findings {
-        let judged = match (verifier, &rulings) {
-            (Some(verifier), Some(rulings)) => ruled(finding, verifier, rulings),
-            (Some(verifier), None) => unproven(finding, silence(verifier)),
-            (None, _) => unproven(finding, "no verifier ran for it".to_owned()),
+        let why = match (verifier, &rulings) {
+            (Some(verifier), Some(rulings)) => {
+                review.judged.extend(ruled(finding, verifier, rulings));
+                continue;
+            }
+            (Some(verifier), None) => silence(verifier),
+            (None, _) => "no verifier ran for it".to_owned(),
         };
-        review.judged.push(judged);
+        review.judged.push(unproven(finding.clone(), why));
     }
     for text in &group.raw {
         review.raw.push(RawText {
@@ -61,12 +65,13 @@ fn judge_group(review: &mut Review, group: &Group, verifier: Option<&Verifier>) 
     }
 }
 
-fn unproven(finding: &Finding, because: String) -> Judged {
+fn unproven(finding: Finding, because: String) -> Judged {
     Judged {
-        finding: finding.clone(),
+        finding,
         outcome: Outcome::Unproven,
         because,
         by: None,
+        severity: None,
     }
 }
 
@@ -79,22 +84,44 @@ fn silence(verifier: &Verifier) -> String {
     }
 }
 
-fn ruled(finding: &Finding, verifier: &Verifier, rulings: &HashMap<String, Ruling>) -> Judged {
+/// A finding with those joined that share its outcome, and the others of them.
+fn ruled(finding: &Finding, verifier: &Verifier, rulings: &HashMap<String, Ruling>) -> Vec<Judged> {
     let step = verifier.step_id;
-    let clear = |ruling: &&Ruling| !ruling.outcomes.is_empty();
-    let own = rulings.get(&finding.id).filter(clear);
-    let of_joined = || {
-        let joined = finding.joined.iter();
-        joined.filter_map(|it| rulings.get(&it.id)).find(clear)
-    };
-    let Some(ruling) = own.or_else(of_joined) else {
-        let mut because = format!("{step} gave no verdict on it");
-        if let Some(ruling) = rulings.get(&finding.id) {
-            because.push_str(":\n\n");
-            because.push_str(&ruling.words);
+    let clear = |it: &Finding| rulings.get(&it.id).filter(|it| !it.outcomes.is_empty());
+    let mut lead = finding.clone();
+    let joined = std::mem::take(&mut lead.joined);
+    let claim = normal(&lead.claim);
+    let alike = |it: &Finding| normal(&it.claim) == claim;
+    let of_joined = || joined.iter().filter(|it| alike(it)).find_map(clear);
+    let judged = match clear(&lead).or_else(of_joined) {
+        Some(ruling) => told(lead, ruling, step),
+        None => {
+            let mut because = format!("{step} gave no verdict on it");
+            if let Some(ruling) = rulings.get(&lead.id) {
+                because.push_str(":\n\n");
+                because.push_str(&ruling.words);
+            }
+            unproven(lead, because)
         }
-        return unproven(finding, because);
     };
+    let mut all = vec![judged];
+    for other in joined {
+        let outcome = all[0].outcome;
+        match clear(&other).map(|ruling| told(other.clone(), ruling, step)) {
+            Some(own) if own.outcome != outcome => all.push(own),
+            None if outcome == Outcome::Refuted && !alike(&other) => {
+                let id = &finding.id;
+                let why = format!("its duplicate {id} was refuted; nobody judged this one");
+                all.push(unproven(other, why));
+            }
+            _ => all[0].finding.joined.push(other),
+        }
+    }
+    all
+}
+
+/// A finding as a ruling has it.
+fn told(finding: Finding, ruling: &Ruling, step: &str) -> Judged {
     let (outcome, because) = match ruling.outcomes[..] {
         [outcome] => (outcome, ruling.words.clone()),
         _ => {
@@ -107,8 +134,10 @@ fn ruled(finding: &Finding, verifier: &Verifier, rulings: &HashMap<String, Rulin
             )
         }
     };
+    let differs = |it: &Severity| !finding.rated || *it != finding.severity;
     Judged {
-        finding: finding.clone(),
+        severity: ruling.severity.filter(differs),
+        finding,
         outcome,
         because,
         by: Some(step.to_owned()),

@@ -71,6 +71,8 @@ pub(super) fn severity(word: &str) -> Option<Severity> {
         | "moderate"
         | "p2"
         | "sev2"
+        | "important"
+        | "wichtig"
         | "warnung"
         | "mittel"
         | "advertencia"
@@ -88,6 +90,7 @@ pub(super) fn severity(word: &str) -> Option<Severity> {
         | "中"
         | "中等"
         | "中危"
+        | "重要"
         | "주의"
         | "중간" => Severity::Warning,
         "suggestion"

@@ -146,7 +146,7 @@ fn confidence_of(one: &Validation) -> &'static str {
 /// The findings, worst first; unproven ones and what could not be read apart; refuted ones counted.
 pub(super) fn findings(out: &mut String, review: &Review, run: i64) {
     let confirmed = |severity: Severity| {
-        of(review, Outcome::Confirmed).filter(move |it| it.finding.severity == severity)
+        of(review, Outcome::Confirmed).filter(move |it| it.severity() == severity)
     };
     let mut any = false;
     for severity in Severity::ALL {
@@ -249,13 +249,9 @@ fn finding(out: &mut String, judged: &Judged) {
         code(&finding.id),
         inline(&finding.claim, 300)
     );
-    let unrated = if finding.rated {
-        ""
-    } else {
-        " (not said by the reviewer)"
-    };
-    if judged.outcome == Outcome::Unproven || !finding.rated {
-        put!(out, "Severity: {}{unrated}.\n", finding.severity);
+    let source = severity_source(judged);
+    if judged.outcome == Outcome::Unproven || !source.is_empty() {
+        put!(out, "Severity: {}{source}.\n", judged.severity());
     }
     block(out, body(finding), 5);
     for other in &finding.joined {
@@ -275,6 +271,19 @@ fn finding(out: &mut String, judged: &Judged) {
     } else {
         put!(out, "{by}: **{}**.\n", judged.outcome);
         block(out, because, 5);
+    }
+}
+
+/// Who says how bad a finding is, where that is not its reviewer.
+pub(super) fn severity_source(judged: &Judged) -> String {
+    match (judged.severity, judged.finding.rated) {
+        (Some(_), true) => format!(
+            ", says the verifier; the reviewer said {}",
+            judged.finding.severity
+        ),
+        (Some(_), false) => ", says the verifier".to_owned(),
+        (None, false) => " (not said by the reviewer)".to_owned(),
+        (None, true) => String::new(),
     }
 }
 

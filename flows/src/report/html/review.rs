@@ -8,7 +8,7 @@ use super::items::{Items, badge};
 use super::prose::prose;
 use super::short_text;
 use crate::findings::{Finding, Judged, Outcome, Review, Severity};
-use crate::report::findings::{body, of, words};
+use crate::report::findings::{body, of, severity_source, words};
 use crate::report::format::plural;
 
 /// The findings, worst first; what is not confirmed apart, what was refuted folded away.
@@ -17,7 +17,7 @@ pub(super) fn findings(review: &Review, items: &mut Items) -> String {
     let confirmed = of(review, Outcome::Confirmed).count();
     for severity in Severity::ALL {
         let found: Vec<&Judged> = of(review, Outcome::Confirmed)
-            .filter(|it| it.finding.severity == *severity)
+            .filter(|it| it.severity() == *severity)
             .collect();
         let title = match severity {
             Severity::Critical => "Critical",
@@ -64,7 +64,7 @@ fn group(out: &mut String, title: &str, note: &str, found: &[&Judged], items: &m
 
 fn finding(out: &mut String, finding: &Finding, judged: Option<&Judged>, items: &mut Items) {
     let outcome = judged.map(|judged| judged.outcome);
-    let severity = finding.severity;
+    let severity = judged.map_or(finding.severity, Judged::severity);
     let step = finding.id.rsplit_once('/').map_or("", |(step, _)| step);
     let class = format!("item finding {severity}");
     out.push_str(&items.article(step, &finding.id, Some(severity), outcome, &class));
@@ -75,7 +75,10 @@ fn finding(out: &mut String, finding: &Finding, judged: Option<&Judged>, items: 
         short_text(&finding.claim, 300),
         outcome.map(badge).unwrap_or_default()
     );
-    if !finding.rated {
+    let source = judged.map(severity_source).unwrap_or_default();
+    if !source.is_empty() {
+        put!(out, "<p class=\"aside\">Severity: {severity}{source}.</p>");
+    } else if !finding.rated {
         out.push_str("<p class=\"aside\">The reviewer did not say how bad it is.</p>\n");
     }
     prose(out, body(finding), 5);
