@@ -17,6 +17,7 @@ mod own_flows;
 mod prompts;
 mod random_clients;
 mod repertoire;
+mod torture;
 mod transactions;
 mod useless_replies;
 mod worker_death;

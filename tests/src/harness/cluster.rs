@@ -167,6 +167,19 @@ impl Cluster {
         }
     }
 
+    /// Ends the server as a crash would, with this signal to its first process. No process of it is left when this
+    /// returns: a new server refuses to start while one of them lives.
+    pub fn crash(&self, signal: i32) {
+        if let Some(mut child) = self.lock().take() {
+            processes::signal(child.id().cast_signed(), signal);
+            let _ = child.wait();
+            let data = self.folder.join("data");
+            if !processes::wait_until_none(&data, Duration::from_secs(10)).is_empty() {
+                processes::kill_all(&data);
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.postmaster
             .lock()

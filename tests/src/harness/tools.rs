@@ -53,12 +53,14 @@ pub fn postgres_programs() -> Result<PathBuf, Missing> {
     )
 }
 
-/// The binary `conductor` (`CONDUCTOR_BIN`), else the one built beside this test program.
+/// The binary `conductor` (`CONDUCTOR_BIN`), else the one built with this program.
 pub fn conductor() -> Result<PathBuf, Missing> {
     let built = || {
         let program = std::env::current_exe().unwrap_or_default();
-        let folder = program.ancestors().nth(2).unwrap_or(Path::new("/"));
-        folder.join("conductor")
+        let folder = program.parent().unwrap_or(Path::new("/"));
+        // Programs stand beside it, tests one folder further down.
+        let above = folder.parent().filter(|_| folder.ends_with("deps"));
+        above.unwrap_or(folder).join("conductor")
     };
     let path = from_environment("CONDUCTOR_BIN").unwrap_or_else(built);
     present(
