@@ -44,12 +44,8 @@ begin
         select * into v_project from conductor.projects p where p.name = flow_launch.project;
         if not found then
             perform conductor._unknown_project(flow_launch.project);
-        elsif not conductor._may_use_project(v_project.id, conductor._caller()) then
-            raise exception using errcode = '42501',
-                message = 'the project was not granted to you',
-                detail = format('project: %s, role: %s', flow_launch.project, conductor._caller()),
-                hint = 'an operator grants it with project_grant(project, role)';
         end if;
+        perform conductor._require_grant(v_project);
     end if;
 
     if flow_launch.launch_key is null or not exists (

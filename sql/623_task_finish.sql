@@ -1,6 +1,7 @@
 -- Ends an attempt: stores the full output, counts its tokens and settles or re-dispatches the task, all in one
 -- transaction with what follows from it. state is completed, failed or cancelled; a failure that is retryable is tried
--- again until max_attempts. note is what is to be said of a reply that is taken. Returns the task's new state. A finish repeated with the same lease changes nothing.
+-- again until max_attempts. note is what is to be said of a reply that is taken. Returns the task's new state. A finish
+-- repeated with the same lease changes nothing.
 -- Raises QC001 on a stale lease, 22023 for another state; 40001 and 40P01 are to be retried.
 create function conductor.task_finish(
     task bigint, lease uuid, state text, output text default null, error text default null, usage jsonb default null,

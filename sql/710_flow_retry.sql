@@ -43,11 +43,7 @@ begin
               and d.step_id in (split_part(s.when_field, '.', 1), split_part(s.foreach_field, '.', 1)));
         exit when not found;
     end loop;
-    update conductor.flow_steps s set waiting = (
-        select count(*) from conductor.flow_edges e
-        join conductor.flow_steps n on n.run_id = e.run_id and n.step_id = e.need
-        where e.run_id = s.run_id and e.step_id = s.step_id and n.status in ('pending', 'running'))
-    where s.run_id = flow_retry.run and s.status = 'pending';
+    perform conductor._count_waiting(flow_retry.run);
     perform conductor._frame(flow_retry.run, 'flow_run_step_updated', jsonb_build_object(
         'run_id', flow_retry.run, 'step_id', s.step_id, 'status', s.status, 'run_status', 'running'))
     from conductor.flow_steps s

@@ -27,11 +27,8 @@ begin
         select * into v_project from conductor.projects p where p.id = v_run.project_id;
         if not found then
             perform conductor._unknown_project(v_run.project_name);
-        elsif not conductor._may_use_project(v_project.id, conductor._caller()) then
-            raise exception using errcode = '42501', message = 'the project was not granted to you',
-                detail = format('project: %s, role: %s', v_project.name, conductor._caller()),
-                hint = 'an operator grants it with project_grant(project, role)';
         end if;
+        perform conductor._require_grant(v_project);
     end if;
 
     -- The step and everything that follows it; and what is not there to be copied, with everything that follows that.
@@ -70,11 +67,7 @@ begin
     join conductor.flow_steps n on n.run_id = v_new and n.step_id = e.need
     join conductor.flow_steps d on d.run_id = v_new and d.step_id = e.step_id
     where e.run_id = v_run.id;
-    update conductor.flow_steps s set waiting = (
-        select count(*) from conductor.flow_edges e
-        join conductor.flow_steps n on n.run_id = v_new and n.step_id = e.need
-        where e.run_id = v_new and e.step_id = s.step_id and n.status = 'pending')
-    where s.run_id = v_new and s.status = 'pending';
+    perform conductor._count_waiting(v_new);
 
     -- Before the run goes on: what is left of it may be code, which ends it at once.
     perform conductor._frame(v_new, 'flow_run_started', jsonb_build_object(

@@ -176,9 +176,14 @@ extension_sql_file!(
     requires = ["301__task_changed"]
 );
 extension_sql_file!(
+    "../sql/307__count_waiting.sql",
+    name = "307__count_waiting",
+    requires = ["302__step_changed"]
+);
+extension_sql_file!(
     "../sql/308__settle_lagging.sql",
     name = "308__settle_lagging",
-    requires = ["302__step_changed"]
+    requires = ["307__count_waiting"]
 );
 extension_sql_file!(
     "../sql/309__end_tasks.sql",
@@ -236,9 +241,14 @@ extension_sql_file!(
     requires = ["401_project_grant"]
 );
 extension_sql_file!(
+    "../sql/404__require_grant.sql",
+    name = "404__require_grant",
+    requires = ["402__unknown_project"]
+);
+extension_sql_file!(
     "../sql/410__run_insert.sql",
     name = "410__run_insert",
-    requires = ["402__unknown_project"]
+    requires = ["404__require_grant"]
 );
 extension_sql_file!(
     "../sql/412__check_input.sql",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::text::{Fences, Line};
+use crate::markup::{Fences, Line};
 
 /// A top-level field of the JSON object that an output is, or else of its last fenced `json` block.
 ///

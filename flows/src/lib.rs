@@ -22,7 +22,7 @@
 //! | [`report`] | the report as Markdown, JSON and HTML |
 //! | [`graph`] | the steps as Mermaid and SVG |
 //! | [`frame`] | what a run tells its listeners |
-//! | [`text`] | control characters, cuts, fences |
+//! | [`text`], [`markup`] | control characters, cuts; fences, list markers, code spans |
 
 pub mod advance;
 pub mod catalog;
@@ -36,6 +36,7 @@ pub mod findings;
 pub mod fold;
 pub mod frame;
 pub mod graph;
+pub mod markup;
 pub mod name;
 pub mod persona;
 pub mod plan;

@@ -129,6 +129,12 @@ pub fn parent_of_child(id: &str) -> Option<&str> {
     numbered.then_some(parent)
 }
 
+/// The number of a fan-out's child: 2 for `verify/2`, `None` for anything else.
+pub fn child_number(id: &str) -> Option<usize> {
+    let parent = parent_of_child(id)?;
+    id[parent.len() + 1..].parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::findings::MergeOptions;
-use crate::name::{Band, Category, Contract, names};
+use crate::name::{Band, Category, Contract, field_reference, names};
 
 /// The version of the plan's form that this library writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -156,6 +156,14 @@ pub struct PlanStep {
     pub merge: Option<MergeOptions>,
     /// 1 for steps without needs, else one more than the latest of its needs.
     pub wave: u32,
+}
+
+impl PlanStep {
+    /// The step of which it reads a list, if it is a fan-out.
+    pub fn fans_out_over(&self) -> Option<&str> {
+        let reference = self.foreach.as_deref().and_then(field_reference);
+        reference.map(|(source, _)| source)
+    }
 }
 
 impl Plan {

@@ -145,7 +145,8 @@ pub(crate) fn quotes<'a>(steps: &'a [PlanStep], step: &'a PlanStep) -> Vec<&'a s
                 open.extend(fold.needs.iter().rev().map(String::as_str));
             }
             // Each child gets its own group of them.
-            Some(merge) if merge.role == Role::MergeFindings && step.role == Role::FanOut => {}
+            Some(merge)
+                if merge.role == Role::MergeFindings && step.fans_out_over() == Some(id) => {}
             Some(_) if !quoted.contains(&id) => quoted.push(id),
             _ => {}
         }

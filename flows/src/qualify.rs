@@ -1,7 +1,7 @@
 //! Finding ids made unique: personas number alike, so `S1` of the step `structure` becomes
 //! `structure/S1`.
 
-use crate::text::{Fences, Line, Span, code_spans};
+use crate::markup::{Fences, Line, Span, code_spans};
 
 /// Qualifies the finding ids of one output: `prefix` and one to four digits, as whole tokens.
 ///

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::markup::quotable;
 use crate::name::parent_of_child;
 use crate::plan::Document;
 use crate::prompt::{Piece, SNAPSHOT, fair_shares, pieces};
 use crate::qualify::qualify;
-use crate::text::{cut_at_line, one_line, quotable, strip_controls, strip_marks};
+use crate::text::{cut_at_line, one_line, strip_controls, strip_marks};
 
 /// A step that came before, and what it put out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,16 +43,23 @@ impl Upstream {
             .filter(|output| !output.trim().is_empty())
     }
 
-    /// Why there is no output, in one line: `failed: connection refused`.
-    pub(crate) fn silence(&self) -> String {
+    /// How it ended, in one line: `failed: connection refused`.
+    pub(crate) fn ending(&self) -> String {
         let status = match one_line(&self.status, 40) {
             status if status.is_empty() => "unknown".to_owned(),
             status => status,
         };
         match self.error.as_deref().map(|error| one_line(error, 300)) {
-            Some(error) if !error.is_empty() => format!("no output ({status}: {error})"),
-            _ if status == "completed" => "completed with an empty output".to_owned(),
-            _ => format!("no output ({status})"),
+            Some(error) if !error.is_empty() => format!("{status}: {error}"),
+            _ => status,
+        }
+    }
+
+    /// Why there is no output, in one line: `no output (failed: connection refused)`.
+    pub(crate) fn silence(&self) -> String {
+        match self.ending() {
+            ending if ending == "completed" => "completed with an empty output".to_owned(),
+            ending => format!("no output ({ending})"),
         }
     }
 }
@@ -176,10 +184,7 @@ fn upstream_stretch(up: &Upstream) -> Stretch<'static> {
     };
     let mut head = title;
     if up.status != "completed" {
-        head.push_str(&format!(
-            ", incomplete: {}",
-            up.silence().replacen("no output ", "", 1)
-        ));
+        head.push_str(&format!(", incomplete: ({})", up.ending()));
     }
     let broken = up
         .citations

@@ -194,3 +194,17 @@ fn a_flow_on_a_document_says_when_it_got_none() {
         ("wrong_type", "needs_document")
     );
 }
+
+#[test]
+fn a_fan_out_over_something_else_is_given_what_was_merged() {
+    let steps = agent("a", "")
+        + &agent("list", "")
+        + &code("merge", "merge_findings", "needs = [\"a\"]")
+        + &agent(
+            "each",
+            "needs = [\"merge\", \"list\"]\nforeach = \"list.items\"",
+        );
+    let expansion = expanded(&read(&general(&steps)).unwrap(), &launch(Band::Small));
+    let prompt = template(&expansion, "each");
+    assert!(prompt.contains("\u{1}output:merge\u{1}"), "{prompt}");
+}

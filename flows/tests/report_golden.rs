@@ -145,3 +145,27 @@ fn general_flow_with_a_fan_out_and_no_validator() {
     }
     golden("general.md", &data);
 }
+
+#[test]
+fn reviewers_of_a_fan_out_are_no_verifiers() {
+    let steps = agent("list", "")
+        + &agent("each", "needs = [\"list\"]\nforeach = \"list.items\"")
+        + &code("merge", "merge_findings", "needs = [\"each\"]")
+        + &agent("verify", "needs = [\"merge\"]\nforeach = \"merge.groups\"");
+    let plan = expanded(&read(&general(&steps)).unwrap(), &launch(Band::Small)).plan;
+    let merged = conductor_flows::findings::Merged {
+        cap: 10,
+        ..Default::default()
+    };
+    let mut data = data(&plan, &[("merge", &merged.to_output())]);
+    for (parent, id) in [("each", "each/1"), ("verify", "verify/1")] {
+        let mut child = step(&mut data, parent).clone();
+        child.step_id = id.to_owned();
+        data.steps.push(child);
+    }
+    let text = report::markdown(&data);
+    let (_, validation) = text.split_once("## Validation").unwrap();
+    let (validation, _) = validation.split_once("## Findings").unwrap();
+    assert!(validation.contains("| verify/1 |"), "{validation}");
+    assert!(!validation.contains("each/1"), "{validation}");
+}

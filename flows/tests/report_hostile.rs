@@ -5,8 +5,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::reports::{VALIDATION, data, spine, step};
+use conductor_flows::markup::{Fences, Line};
 use conductor_flows::report::{json, markdown};
-use conductor_flows::text::{Fences, Line};
 use proptest::prelude::*;
 use serde_json::json;
 

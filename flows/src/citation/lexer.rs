@@ -1,11 +1,11 @@
 //! The tokens of a Markdown text that may be paths: line by line, fences left out, code spans known.
 
-use crate::text::closing_ticks;
+use crate::markup::closing_ticks;
 use std::ops::Range;
 
 use super::path;
 use super::quote::is_marker;
-use crate::text::{Fences, Line};
+use crate::markup::{Fences, Line};
 
 /// Code spans open with fewer back-ticks than this; longer runs are text.
 const LONGEST_RUN: usize = 16;

@@ -1,6 +1,6 @@
 //! The words quoted beside a citation, and whether they stand in a text.
 
-use crate::text::closing_ticks;
+use crate::markup::closing_ticks;
 
 /// How many bytes a citation and its quote may lie apart.
 const MAX_GAP: usize = 80;

@@ -51,10 +51,7 @@ pub(super) fn check(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> 
     }
     for (entry, step) in entries.iter().zip(steps) {
         for (key, reference) in [("when", &step.when), ("foreach", &step.foreach)] {
-            if let Some(reference) = reference
-                .as_deref()
-                .filter(|it| field_reference(it).is_some())
-            {
+            if let Some(reference) = reference.as_deref().and_then(field_reference) {
                 check_reference(entry, key, reference, step, steps, &index)?;
             }
         }
@@ -65,12 +62,11 @@ pub(super) fn check(entries: &[Table], steps: &[Step]) -> Result<(), FlowError> 
 fn check_reference(
     entry: &Table,
     key: &str,
-    reference: &str,
+    (source, field): (&str, &str),
     step: &Step,
     steps: &[Step],
     index: &BTreeMap<&str, usize>,
 ) -> Result<(), FlowError> {
-    let (source, field) = reference.split_once('.').unwrap_or((reference, ""));
     let before = ancestors(step, steps, index);
     let Some(found) = index.get(source) else {
         return Err(entry

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::definition::{Angle, Definition, VALIDATOR_PERSONA};
 use crate::error::{ErrorKind, FlowError, choose};
-use crate::name::{Band, Fact, field_reference};
+use crate::name::{Band, Fact};
 use crate::persona::{Persona, Personas};
 use crate::plan::{
     Expansion, Launch, PLAN_VERSION, Plan, PlanStep, Role, order_and_number, text_hash,
@@ -126,8 +126,7 @@ fn merged(steps: &[PlanStep], step: &PlanStep) -> bool {
 
 /// Whether a step's children judge merged findings.
 fn judges(steps: &[PlanStep], step: &PlanStep) -> bool {
-    let source = step.foreach.as_deref().and_then(field_reference);
-    source.is_some_and(|(source, _)| {
+    step.fans_out_over().is_some_and(|source| {
         steps
             .iter()
             .any(|other| other.role == Role::MergeFindings && other.id == source)

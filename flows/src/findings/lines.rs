@@ -1,6 +1,6 @@
 //! The lines of a reply: which of them are code, headings, list items or rows of a table.
 
-use crate::text::{Fences, Line, closing_ticks};
+use crate::markup::{Fences, Line, closing_ticks};
 
 /// What a line is with regard to fences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -112,14 +112,9 @@ fn silent(up: &Upstream, why: String) -> Silent {
 
 /// Why a step has nothing to say: `failed: connection refused`.
 fn why(up: &Upstream) -> String {
-    let status = match one_line(&up.status, 40) {
-        status if status.is_empty() => "unknown".to_owned(),
-        status => status,
-    };
-    match up.error.as_deref().map(|error| one_line(error, 300)) {
-        Some(error) if !error.is_empty() => format!("{status}: {error}"),
-        _ if status == "completed" => "completed with an empty output".to_owned(),
-        _ => status,
+    match up.ending() {
+        ending if ending == "completed" => up.silence(),
+        ending => ending,
     }
 }
 

@@ -1,20 +1,7 @@
 //! The words of findings: severities and labels, as models write them.
 
 use super::Severity;
-
-/// The words of a text in lower case, one blank between them; at most 200 characters are read.
-pub(super) fn plain(text: &str) -> String {
-    let mut words = String::new();
-    for c in text.chars().take(200) {
-        if c.is_alphanumeric() {
-            words.extend(c.to_lowercase());
-        } else if !words.ends_with(' ') && !words.is_empty() {
-            words.push(' ');
-        }
-    }
-    words.truncate(words.trim_end().len());
-    words
-}
+pub(super) use crate::text::plain_words as plain;
 
 /// The severity that a word in lower case means.
 pub(super) fn severity(word: &str) -> Option<Severity> {

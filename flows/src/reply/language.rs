@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use whatlang::{Detector, Lang, Script};
 
-use crate::text::{Fences, Line};
+use crate::markup::{Fences, Line};
 
 /// Letters of prose that are looked at.
 const SAMPLE: usize = 6000;

@@ -1,7 +1,8 @@
 //! What stands at fixed places of an output: deferred items, confidence, verdict, what is open.
 
 use super::nest::heading;
-use crate::text::{Fences, Line};
+use crate::markup::{Fences, Line};
+use crate::text::plain_words;
 
 /// A text without the sections that were taken out of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,20 +43,12 @@ pub(super) fn split(text: &str, wanted: impl Fn(&str) -> bool) -> Split {
 
 /// A title without marks and numbering: `3. **Deferred (YAGNI):**` → `deferred yagni`.
 fn plain(title: &str) -> String {
-    let mut words = String::new();
-    for c in title.chars().take(200) {
-        if c.is_alphanumeric() {
-            words.extend(c.to_lowercase());
-        } else if !words.ends_with(' ') && !words.is_empty() {
-            words.push(' ');
-        }
-    }
-    let words = words.trim_end();
+    let words = plain_words(title);
     let unnumbered = words
         .trim_start_matches(|c: char| c.is_ascii_digit())
         .trim_start();
     if unnumbered.is_empty() {
-        words.to_owned()
+        words
     } else {
         unnumbered.to_owned()
     }

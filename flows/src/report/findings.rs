@@ -7,6 +7,7 @@ use super::format::{cell, code, inline, plural};
 use super::markdown::{block, trim_end};
 use super::parts::{Parts, Validation};
 use crate::findings::{Finding, Judged, Outcome, Review, Severity};
+use crate::name::child_number;
 
 /// `14 raised: 9 confirmed, 2 unproven, 3 refuted` and what else became of them.
 pub(super) fn counts(review: &Review) -> String {
@@ -85,8 +86,7 @@ pub(super) fn verification(out: &mut String, review: &Review, parts: &Parts) {
         put!(out, "| Verifier | Judged | Status | Confidence |");
         put!(out, "|---|---|---|---|");
         for one in &parts.verifiers {
-            let judged = one
-                .number()
+            let judged = child_number(&one.step.step_id)
                 .and_then(|number| review.merged.groups.get(number.checked_sub(1)?));
             let judged = judged.map_or(String::new(), |group| {
                 let unread = match group.raw.len() {

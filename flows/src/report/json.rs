@@ -3,15 +3,16 @@
 use serde_json::{Value, json};
 
 use super::data::{ReportData, ReportStep};
+use super::findings;
 use super::parts::{Section, parts};
 use crate::findings::{Judged, Outcome, Review};
 
 /// Renders the report of a run in any status.
 ///
 /// Keys: `partial`, `run`, `validation` (a list, empty when no validator said anything), `answer`,
-/// `review` (null unless the flow merges findings), `deferred`, `roster`, `missing`, `citations`, `next`
-/// (null when nothing follows). Of a partial
-/// report `answer` is null and what there is stands in `unvalidated`.
+/// `review` (null unless the flow merges findings), `deferred`, `roster`, `missing`, `citations`,
+/// `next` (null when nothing follows). Of a partial report `answer` is null and what there is stands
+/// in `unvalidated`.
 pub fn json(data: &ReportData) -> Value {
     let parts = parts(data);
     let validation: Vec<Value> = parts
@@ -59,10 +60,7 @@ pub fn json(data: &ReportData) -> Value {
 }
 
 fn review(review: &Review) -> Value {
-    let of = |outcome: Outcome| -> Vec<&Judged> {
-        let judged = review.judged.iter();
-        judged.filter(|it| it.outcome == outcome).collect()
-    };
+    let of = |outcome: Outcome| -> Vec<&Judged> { findings::of(review, outcome).collect() };
     json!({
         "verified": review.verified,
         "confirmed": of(Outcome::Confirmed),

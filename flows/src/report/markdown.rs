@@ -10,9 +10,10 @@ use super::nest::nest;
 use super::parts::{Parts, Section, Validation, literal, parts};
 use crate::catalog::builtin_flow;
 use crate::findings::Review;
+use crate::markup::quotable;
 use crate::name::Band;
 use crate::plan::{Kind, Role};
-use crate::text::{one_line, quotable};
+use crate::text::one_line;
 
 /// Renders the report of a run in any status. Works in time linear in the outputs' length and never
 /// panics on what models wrote.

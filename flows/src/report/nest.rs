@@ -1,7 +1,7 @@
 //! Output of models as part of a larger document: its headings nest below the document's own, and
 //! nothing that it leaves open reaches beyond its end.
 
-use crate::text::{Fences, Line, code_spans, indent, list_marker};
+use crate::markup::{Fences, Line, code_spans, indent, list_marker};
 
 /// The level of an ATX heading and the text behind its marks.
 pub(super) fn heading(line: &str) -> Option<(usize, &str)> {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::citations::{Broken, Citations, mark};
 use super::data::{ReportData, ReportStep};
 use super::extract::{Judgement, deferred, judgement};
-use super::review::{review, told_by_review};
+use super::review::{review, told_by_review, verifies};
 use crate::catalog::builtin_flow;
 use crate::findings::Review;
-use crate::name::parent_of_child;
+use crate::name::{child_number, parent_of_child};
 use crate::plan::{Kind, Plan, PlanStep, Role};
 use crate::qualify::qualify;
 
@@ -42,14 +42,6 @@ pub(super) struct Parts<'a> {
 pub(super) struct Validation<'a> {
     pub step: &'a ReportStep,
     pub judgement: Judgement,
-}
-
-impl Validation<'_> {
-    /// The number of a fan-out's child.
-    pub fn number(&self) -> Option<usize> {
-        let (_, number) = self.step.step_id.rsplit_once('/')?;
-        number.parse().ok()
-    }
 }
 
 /// The output of one step, or a part of it.
@@ -112,7 +104,7 @@ pub(super) fn parts(data: &ReportData) -> Parts<'_> {
     }
     let verifiers = roster
         .iter()
-        .filter(|step| told(step) && parent_of_child(&step.step_id).is_some())
+        .filter(|step| review.is_some() && verifies(data, &step.step_id))
         .map(|step| Validation {
             step,
             judgement: judgement(step.said().unwrap_or("")),
@@ -175,10 +167,7 @@ pub(super) fn text_of(step: &ReportStep) -> String {
 fn roster(data: &ReportData) -> Vec<&ReportStep> {
     let place = |step: &ReportStep| {
         let id = parent_of_child(&step.step_id).unwrap_or(&step.step_id);
-        let child = step.step_id[id.len()..]
-            .trim_start_matches('/')
-            .parse::<u64>()
-            .unwrap_or(0);
+        let child = child_number(&step.step_id).unwrap_or(0);
         let found = data.run.plan.steps.iter().position(|known| known.id == id);
         (found.unwrap_or(usize::MAX), id.to_owned(), child)
     };

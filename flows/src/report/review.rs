@@ -3,21 +3,18 @@
 use super::citations::{Citations, mark};
 use super::data::{ReportData, ReportStep};
 use crate::findings::{Finding, Merged, Review, Verifier, judge};
-use crate::name::{field_reference, parent_of_child};
+use crate::name::{child_number, parent_of_child};
 use crate::plan::{PlanStep, Role};
 use crate::text::one_line;
 
 /// The review of a run whose plan merges findings, once they are merged. Broken citations are marked.
 pub(super) fn review(data: &ReportData) -> Option<Review> {
-    let plan = &data.run.plan;
     let merge = merge_step(data)?;
     let output = row(data, &merge.id)?.said()?;
     let merged = Merged::from_output(output)?;
-    let fan_out = plan.steps.iter().find(|step| reads(step, &merge.id));
-    let verifiers: Vec<Verifier> = data
-        .steps
-        .iter()
-        .filter(|step| fan_out.is_some_and(|it| parent_of_child(&step.step_id) == Some(&it.id)))
+    let steps = data.steps.iter();
+    let verifiers: Vec<Verifier> = steps
+        .filter(|step| verifies(data, &step.step_id))
         .filter_map(verifier)
         .collect();
     let mut review = judge(&merged, &verifiers);
@@ -47,18 +44,21 @@ pub(super) fn told_by_review(data: &ReportData, id: &str) -> bool {
     let Some(merge) = merge_step(data) else {
         return false;
     };
-    let id = parent_of_child(id).unwrap_or(id);
-    let verifies = data
-        .run
-        .plan
-        .step(id)
-        .is_some_and(|step| reads(step, &merge.id));
-    merge.id == id || verifies || merge.needs.iter().any(|need| need == id)
+    let step = parent_of_child(id).unwrap_or(id);
+    step == merge.id
+        || fans_out_over(data, step, merge)
+        || merge.needs.iter().any(|need| need == step)
 }
 
-fn reads(step: &PlanStep, source: &str) -> bool {
-    let reference = step.foreach.as_deref().and_then(field_reference);
-    reference.is_some_and(|(read, _)| read == source)
+/// Whether a step is a child of the fan-out over merged findings.
+pub(super) fn verifies(data: &ReportData, id: &str) -> bool {
+    let over_merge = |parent| merge_step(data).is_some_and(|it| fans_out_over(data, parent, it));
+    parent_of_child(id).is_some_and(over_merge)
+}
+
+fn fans_out_over(data: &ReportData, id: &str, merge: &PlanStep) -> bool {
+    let step = data.run.plan.step(id);
+    step.and_then(PlanStep::fans_out_over) == Some(&merge.id)
 }
 
 fn row<'a>(data: &'a ReportData, id: &str) -> Option<&'a ReportStep> {
@@ -66,7 +66,6 @@ fn row<'a>(data: &'a ReportData, id: &str) -> Option<&'a ReportStep> {
 }
 
 fn verifier(step: &ReportStep) -> Option<Verifier<'_>> {
-    let (_, number) = step.step_id.rsplit_once('/')?;
     let output = step.said().filter(|_| step.completed());
     let why = match step.error.as_deref().map(|error| one_line(error, 300)) {
         Some(error) if !error.is_empty() => format!("{}: {error}", step.status),
@@ -74,7 +73,7 @@ fn verifier(step: &ReportStep) -> Option<Verifier<'_>> {
     };
     Some(Verifier {
         step_id: &step.step_id,
-        number: number.parse().ok()?,
+        number: child_number(&step.step_id)?,
         output,
         why: output.is_none().then_some(why),
     })

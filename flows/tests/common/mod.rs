@@ -4,6 +4,7 @@
 pub mod pages;
 pub mod random;
 pub mod reports;
+pub mod reviewers;
 pub mod wrong;
 
 use conductor_flows::{

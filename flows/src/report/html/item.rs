@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::findings::{Outcome, Severity};
+use crate::markup::{Fences, Line};
 use crate::report::nest::heading;
-use crate::text::{Fences, Line};
 
 /// What the heading of an item says of it.
 #[derive(Debug, PartialEq, Eq)]
