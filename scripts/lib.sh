@@ -41,6 +41,14 @@ install_extension() {
     >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 }
 
+# Puts the frozen schemas of former versions where CREATE EXTENSION finds them; only tests want them.
+# Usage: install_former PG_CONFIG
+install_former() {
+  local folder sudo=(); folder=$("$1" --sharedir)/extension
+  [ -w "$folder" ] || sudo=(as_root)
+  "${sudo[@]}" install -m 644 "$ROOT"/tests/upgrade/conductor--*.sql "$folder/"
+}
+
 # PostgreSQL refuses to run as root. Who runs the servers of this project, and how a command is run as them.
 server_user() { if [ "$(id -u)" = 0 ]; then echo postgres; else id -un; fi; }
 as_server_user() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }

@@ -89,6 +89,8 @@ if wanted regress || wanted e2e; then
   say "installing the extension for PostgreSQL 15 and 16"
   install_extension 15 "$PG15_CONFIG"
   install_extension 16 "$PG16_CONFIG"
+  install_former "$PG15_CONFIG"
+  install_former "$PG16_CONFIG"
   rm -f "$ROOT/.conductor/extension.built"
 fi
 if wanted regress; then
@@ -103,7 +105,7 @@ if wanted e2e; then
   # What depends on the server's version: the engine under concurrency, dumps, and one run from end to end.
   kind "end-to-end tests of the engine (16)" count_cargo env CONDUCTOR_PG_CONFIG="$PG16_CONFIG" \
     cargo test --no-fail-fast -p conductor-tests --test e2e -- \
-    advance_model dump random_clients transactions a_question_without_a_project
+    advance_model clocks dump random_clients transactions upgrade a_question_without_a_project
 fi
 
 echo

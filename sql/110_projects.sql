@@ -4,7 +4,7 @@ create table conductor.projects (
     name          text not null,
     root          text not null,
     registered_by text not null,
-    created_at    timestamptz not null default clock_timestamp(),
+    created_at    timestamptz not null default conductor._now(),
     constraint projects_pkey primary key (id),
     constraint projects_name_key unique (name),
     constraint projects_name_form check (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'),
@@ -18,7 +18,7 @@ create table conductor.project_grants (
     project_id bigint not null,
     grantee    text   not null,
     granted_by text   not null,
-    granted_at timestamptz not null default clock_timestamp(),
+    granted_at timestamptz not null default conductor._now(),
     constraint project_grants_pkey primary key (project_id, grantee),
     constraint project_grants_project_fkey foreign key (project_id) references conductor.projects on delete cascade
 );

@@ -15,7 +15,7 @@ create table conductor.flow_definitions (
     name       text  not null,
     definition jsonb not null,
     defined_by text  not null,
-    defined_at timestamptz not null default clock_timestamp(),
+    defined_at timestamptz not null default conductor._now(),
     constraint flow_definitions_pkey primary key (name),
     constraint flow_definitions_object check (jsonb_typeof(definition) = 'object')
 );
@@ -27,7 +27,7 @@ create table conductor.persona_definitions (
     prefix      text not null,
     body        text not null,
     defined_by  text not null,
-    defined_at  timestamptz not null default clock_timestamp(),
+    defined_at  timestamptz not null default conductor._now(),
     constraint persona_definitions_pkey primary key (name),
     constraint persona_definitions_name_form check (name ~ '^[a-z][a-z0-9-]{0,39}$'),
     constraint persona_definitions_prefix_form check (prefix ~ '^[A-Z]{1,4}$'),

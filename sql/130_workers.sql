@@ -10,8 +10,8 @@ create table conductor.workers (
     models     text[]  not null default '{}',
     self_check jsonb   not null default '{}',
     healthy    boolean not null,
-    started_at timestamptz not null default clock_timestamp(),
-    seen_at    timestamptz not null default clock_timestamp(),
+    started_at timestamptz not null default conductor._now(),
+    seen_at    timestamptz not null default conductor._now(),
     constraint workers_pkey primary key (id),
     constraint workers_host_name_key unique (host, name),
     constraint workers_slots_positive check (slots >= 0)

@@ -3,7 +3,7 @@ create function conductor._is_live(p_worker conductor.workers) returns boolean
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select p_worker.seen_at > clock_timestamp() - 2 * s.lease from conductor.settings s
+    select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
 $$;
 
 -- Whether a worker serves a root (null: no project) and a model (null: any). A root is served by itself or a folder above.

@@ -26,8 +26,8 @@ create table conductor.flow_runs (
     output_tokens  bigint  not null default 0,
     total_tokens   bigint  not null default 0,
     token_budget   bigint,
-    created_at     timestamptz not null default clock_timestamp(),
-    updated_at     timestamptz not null default clock_timestamp(),
+    created_at     timestamptz not null default conductor._now(),
+    updated_at     timestamptz not null default conductor._now(),
     ended_at       timestamptz,
     -- The run that it goes on from, and the step; that run may be gone.
     forked_from    bigint,

@@ -18,11 +18,11 @@ create table conductor.tasks (
     -- The token of the latest attempt; kept when it ends, so that a repeated finish is recognised.
     lease            uuid,
     lease_expires_at timestamptz,
-    available_at     timestamptz not null default clock_timestamp(),
+    available_at     timestamptz not null default conductor._now(),
     deadline_at      timestamptz,
     worker_id        bigint,
     cost_tokens      bigint  not null default 0,
-    created_at       timestamptz not null default clock_timestamp(),
+    created_at       timestamptz not null default conductor._now(),
     started_at       timestamptz,
     ended_at         timestamptz,
     constraint tasks_pkey primary key (id),

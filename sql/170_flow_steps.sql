@@ -32,7 +32,7 @@ create table conductor.flow_steps (
     input_tokens     bigint  not null default 0,
     output_tokens    bigint  not null default 0,
     total_tokens     bigint  not null default 0,
-    created_at       timestamptz not null default clock_timestamp(),
+    created_at       timestamptz not null default conductor._now(),
     started_at       timestamptz,
     ended_at         timestamptz,
     constraint flow_steps_run_step_key unique (run_id, step_id),

@@ -22,7 +22,7 @@ create table conductor.frames (
     attempt integer,
     type    text    not null,
     payload jsonb   not null default '{}',
-    at      timestamptz not null default clock_timestamp(),
+    at      timestamptz not null default conductor._now(),
     constraint frames_pkey primary key (run_id, seq),
     constraint frames_run_fkey foreign key (run_id) references conductor.flow_runs on delete cascade,
     constraint frames_type_known check (type in (

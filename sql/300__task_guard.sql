@@ -1,7 +1,7 @@
 -- Refuses illegal changes of a task, and keeps the columns that follow from its state in step with it,
--- so that any client may simply update the state.
+-- so that any client may simply update the state, with no right but that.
 create function conductor._task_guard() returns trigger
-    language plpgsql
+    language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 begin
@@ -19,7 +19,7 @@ begin
                 hint = 'flow_retry() dispatches what is not completed again';
         end if;
         if new.state in ('completed', 'failed', 'blocked', 'cancelled') then
-            new.ended_at := coalesce(new.ended_at, clock_timestamp());
+            new.ended_at := coalesce(new.ended_at, conductor._now());
         end if;
         if new.state <> 'running' then
             new.lease_expires_at := null;

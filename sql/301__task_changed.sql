@@ -34,8 +34,8 @@ begin
 
     update conductor.flow_steps s
     set status = case new.state when 'blocked' then 'cancelled' else new.state end,
-        started_at = case when new.state = 'running' then coalesce(s.started_at, clock_timestamp()) else s.started_at end,
-        ended_at = case when v_ended then clock_timestamp() end,
+        started_at = case when new.state = 'running' then coalesce(s.started_at, conductor._now()) else s.started_at end,
+        ended_at = case when v_ended then conductor._now() end,
         output = case when new.state = 'completed' then coalesce(s.output, '')
                       when v_ended then coalesce(s.output, v_streamed) else s.output end,
         error = case when new.state = 'failed' then coalesce(new.error, 'the task failed without saying why')

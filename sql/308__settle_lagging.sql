@@ -5,7 +5,7 @@ create function conductor._settle_lagging(p_run bigint) returns void
     set search_path = pg_catalog, conductor, pg_temp
 as $$
     update conductor.flow_steps s
-    set status = case t.state when 'blocked' then 'cancelled' else t.state end, ended_at = clock_timestamp(),
+    set status = case t.state when 'blocked' then 'cancelled' else t.state end, ended_at = conductor._now(),
         output = coalesce(s.output, case when t.state = 'completed' then '' else conductor._streamed(t.id, t.attempt) end),
         error = case when t.state = 'failed' then coalesce(t.error, 'the task failed without saying why') else s.error end
     from conductor.tasks t

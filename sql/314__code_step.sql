@@ -6,7 +6,7 @@ create function conductor._code_step(p_run bigint, p_step text, p_role text) ret
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_started timestamptz := clock_timestamp();
+    v_started timestamptz := conductor._now();
     v_output  text := '';
     v_report  text;
     v_error   text;
@@ -39,7 +39,7 @@ begin
     update conductor.flow_steps s
     set status = case when v_error is null then 'completed' else 'failed' end,
         output = case when v_error is null then v_output end,
-        error = v_error, started_at = v_started, ended_at = clock_timestamp()
+        error = v_error, started_at = v_started, ended_at = conductor._now()
     where s.run_id = p_run and s.step_id = p_step;
     return v_report;
 end

@@ -10,7 +10,7 @@ declare
     v_report text;
 begin
     update conductor.flow_runs r
-    set status = p_status, error = p_error, ended_at = clock_timestamp(), updated_at = clock_timestamp(),
+    set status = p_status, error = p_error, ended_at = conductor._now(), updated_at = conductor._now(),
         version = r.version + 1
     where r.id = p_run;
 
@@ -18,7 +18,7 @@ begin
     perform conductor._end_tasks(p_run, p_budget_spent);
 
     update conductor.flow_steps s
-    set status = 'cancelled', ended_at = clock_timestamp()
+    set status = 'cancelled', ended_at = conductor._now()
     where s.run_id = p_run and s.status in ('pending', 'running')
       and not exists (select from conductor.tasks t where t.id = s.task_id and t.state in ('pending', 'running'));
 

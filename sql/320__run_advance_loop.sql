@@ -19,7 +19,7 @@ begin
     -- Updating the run, not only locking it, makes a second finisher above READ COMMITTED fail with 40001 rather than
     -- read old statuses and lose the wave.
     update conductor.flow_runs r
-    set version = r.version + 1, updated_at = clock_timestamp()
+    set version = r.version + 1, updated_at = conductor._now()
     where r.id = p_run and r.status = 'running'
     returning coalesce(r.total_tokens >= r.token_budget, false) into v_budget;
     if not found then
@@ -91,7 +91,7 @@ begin
             group by s.step_id having not bool_or(n.status = 'completed')
         loop
             update conductor.flow_steps s
-            set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = clock_timestamp(),
+            set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = conductor._now(),
                 error = 'nothing that it joins has completed: ' || v_step.why
             where s.run_id = p_run and s.step_id = v_step.step_id;
             v_settled := v_settled || v_step.step_id;
@@ -117,7 +117,7 @@ begin
             order by s.role = 'render', s.position
         loop
             if v_step.skipped then
-                update conductor.flow_steps s set status = 'skipped', ended_at = clock_timestamp()
+                update conductor.flow_steps s set status = 'skipped', ended_at = conductor._now()
                 where s.run_id = p_run and s.step_id = v_step.step_id;
                 v_settled := v_settled || v_step.step_id;
             elsif v_step.kind = 'agent' then

@@ -22,7 +22,7 @@ begin
         return;
     end if;
     update conductor.flow_runs r
-    set status = 'completed', report = v_report, ended_at = clock_timestamp(), updated_at = clock_timestamp()
+    set status = 'completed', report = v_report, ended_at = conductor._now(), updated_at = conductor._now()
     where r.id = p_run;
     perform conductor._frame(p_run, 'flow_run_step_updated', jsonb_build_object(
         'run_id', p_run, 'step_id', v_step, 'status', v_status, 'run_status', 'completed'));

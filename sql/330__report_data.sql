@@ -17,9 +17,9 @@ as $$
                                                               'bytes', octet_length(d.value ->> 'text')) order by d.n)
                           from jsonb_array_elements(r.input -> 'documents') with ordinality d (value, n)), 'launched_by', r.launched_by,
             'created_at', conductor._timestamp(r.created_at),
-            'ended_at', conductor._timestamp(case when p_status is null then r.ended_at else clock_timestamp() end),
-            'wall_seconds', extract(epoch from case when p_status is null then coalesce(r.ended_at, clock_timestamp())
-                                                    else clock_timestamp() end - r.created_at),
+            'ended_at', conductor._timestamp(case when p_status is null then r.ended_at else conductor._now() end),
+            'wall_seconds', extract(epoch from case when p_status is null then coalesce(r.ended_at, conductor._now())
+                                                    else conductor._now() end - r.created_at),
             'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
             'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
         'steps', c.steps), c.outputs

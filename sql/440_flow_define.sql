@@ -17,7 +17,7 @@ begin
     insert into conductor.flow_definitions as d (name, definition, defined_by)
     values (v_name, v_definition, conductor._caller())
     on conflict on constraint flow_definitions_pkey do update
-    set definition = excluded.definition, defined_by = excluded.defined_by, defined_at = clock_timestamp()
+    set definition = excluded.definition, defined_by = excluded.defined_by, defined_at = conductor._now()
     where d.defined_by = excluded.defined_by or conductor._is_operator(excluded.defined_by);
     if not found then
         raise exception using errcode = '42501',

@@ -28,7 +28,7 @@ begin
     values (persona_define.name, persona_define.description, v_prefix, persona_define.body, conductor._caller())
     on conflict on constraint persona_definitions_pkey do update
     set description = excluded.description, prefix = excluded.prefix, body = excluded.body,
-        defined_by = excluded.defined_by, defined_at = clock_timestamp()
+        defined_by = excluded.defined_by, defined_at = conductor._now()
     where d.defined_by = excluded.defined_by or conductor._is_operator(excluded.defined_by);
     if not found then
         raise exception using errcode = '42501',

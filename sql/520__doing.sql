@@ -22,7 +22,7 @@ begin
     select t.state, t.attempt, t.error, t.available_at into v_task from conductor.tasks t where t.id = p_step.task_id;
     if v_task.state = 'pending' then
         return case
-            when v_task.available_at > clock_timestamp() then
+            when v_task.available_at > conductor._now() then
                 format('next attempt at %s after: %s', to_char(v_task.available_at, 'HH24:MI:SS'), v_task.error)
             else coalesce(conductor._unserved(p_step.run_id), 'waits for a free slot') end;
     end if;

@@ -10,7 +10,7 @@ begin
     perform conductor._require_run(flow_status.run);
     return query
     select s.step_id, s.label, s.persona, s.status,
-           date_trunc('second', coalesce(s.ended_at, clock_timestamp()) - s.started_at),
+           date_trunc('second', coalesce(s.ended_at, conductor._now()) - s.started_at),
            t.attempt, conductor._doing(s), s.total_tokens,
            case when s.status = 'running' then concat_ws(', ',
                     case f.tools when 0 then null when 1 then '1 tool call' else f.tools || ' tool calls' end, nullif(f.chars, 0) || ' characters')

@@ -6,7 +6,7 @@ create function conductor.flow_history(project text default null, max_rows integ
     set search_path = pg_catalog, conductor, pg_temp
 as $$
     select r.id, r.flow_name, r.band, r.status, r.project_name, left(r.input ->> 'question', 200), r.launched_by,
-           r.created_at, date_trunc('second', coalesce(r.ended_at, clock_timestamp()) - r.created_at), r.total_tokens
+           r.created_at, date_trunc('second', coalesce(r.ended_at, conductor._now()) - r.created_at), r.total_tokens
     from conductor.flow_runs r
     where (flow_history.project is null or r.project_name = flow_history.project)
       and (r.launched_by = (select conductor._caller()) or (select conductor._is_operator(conductor._caller())))

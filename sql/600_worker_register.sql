@@ -40,8 +40,8 @@ begin
     on conflict on constraint workers_host_name_key do update
     set pid = excluded.pid, version = excluded.version, slots = excluded.slots, roots = excluded.roots,
         models = excluded.models, self_check = excluded.self_check, healthy = excluded.healthy,
-        started_at = case when w.pid = excluded.pid then w.started_at else clock_timestamp() end,
-        seen_at = clock_timestamp()
+        started_at = case when w.pid = excluded.pid then w.started_at else conductor._now() end,
+        seen_at = conductor._now()
     returning w.id into v_id;
 
     if v_former is distinct from worker_register.pid then

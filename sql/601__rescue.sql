@@ -15,13 +15,13 @@ declare
     v_lost  bigint[];
 begin
     -- After a restart every worker first gets the time of a lease to find its way back.
-    if p_worker is null and pg_postmaster_start_time() > clock_timestamp() - v_lease then
+    if p_worker is null and pg_postmaster_start_time() > conductor._now() - v_lease then
         return 0;
     end if;
     select array_agg(t.id) into v_lost from conductor.tasks t
     where t.state = 'running'
       and case when p_worker is null
-               then t.lease_expires_at < clock_timestamp() - case when t.worker_id = p_spare then v_lease else interval '0' end
+               then t.lease_expires_at < conductor._now() - case when t.worker_id = p_spare then v_lease else interval '0' end
                else t.worker_id = p_worker end;
     for v_run in
         select t.run_id from conductor.tasks t where t.id = any (v_lost)
@@ -44,7 +44,7 @@ begin
             select u.id from conductor.tasks u
             where u.run_id = v_run and u.state = 'running' and u.id = any (v_lost)
               -- It may have been renewed or given away meanwhile.
-              and (u.worker_id = p_worker or p_worker is null and u.lease_expires_at < clock_timestamp())
+              and (u.worker_id = p_worker or p_worker is null and u.lease_expires_at < conductor._now())
             order by u.id for update skip locked);
         get diagnostics v_taken = row_count;
         v_count := v_count + v_taken;

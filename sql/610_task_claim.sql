@@ -32,7 +32,7 @@ begin
         return;
     end if;
     -- An idle system is only read: nothing is locked, and no transaction id is taken.
-    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()) then
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
         perform conductor._rescue(p_spare => v_worker.id);
     end if;
     if not exists (select from conductor.tasks t where t.state = 'pending') then

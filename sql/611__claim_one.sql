@@ -34,16 +34,16 @@ begin
         return null;
     end if;
     select t.id into v_task from conductor.tasks t
-    where t.run_id = p_run and t.state = 'pending' and t.available_at <= clock_timestamp()
+    where t.run_id = p_run and t.state = 'pending' and t.available_at <= conductor._now()
     order by t.id limit 1 for update skip locked;
     if v_task is null then
         return null;
     end if;
     update conductor.tasks t
     set state = 'running', attempt = t.attempt + 1, lease = gen_random_uuid(), session_id = gen_random_uuid(),
-        lease_expires_at = clock_timestamp() + p_settings.lease,
-        deadline_at = clock_timestamp() + make_interval(secs => (v_run.limits ->> 'step_timeout_s')::double precision),
-        worker_id = p_worker.id, started_at = coalesce(t.started_at, clock_timestamp())
+        lease_expires_at = conductor._now() + p_settings.lease,
+        deadline_at = conductor._now() + make_interval(secs => (v_run.limits ->> 'step_timeout_s')::double precision),
+        worker_id = p_worker.id, started_at = coalesce(t.started_at, conductor._now())
     where t.id = v_task;
     return v_task;
 end

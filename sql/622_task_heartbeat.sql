@@ -9,21 +9,21 @@ declare
     v_run bigint;
 begin
     perform conductor._require_home();
-    update conductor.workers w set seen_at = clock_timestamp() where w.id = task_heartbeat.worker;
+    update conductor.workers w set seen_at = conductor._now() where w.id = task_heartbeat.worker;
     if not found then
         raise exception using errcode = 'P0002', message = 'no such worker',
             detail = format('worker: %s', task_heartbeat.worker), hint = 'call worker_register() first';
     end if;
     -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
     update conductor.tasks t
-    set lease_expires_at = clock_timestamp() + s.lease
+    set lease_expires_at = conductor._now() + s.lease
     from conductor.settings s
     where t.id in (
         select u.id from conductor.tasks u
         where u.worker_id = task_heartbeat.worker and u.state = 'running' and u.lease = any (task_heartbeat.leases)
         order by u.id for update skip locked);
     -- Only passing over what is locked from here on: tasks are held already.
-    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < clock_timestamp()) then
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
         perform conductor._rescue();
     end if;
     -- Tasks that outlived their run because somebody had them locked when it ended.

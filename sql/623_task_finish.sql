@@ -75,7 +75,7 @@ begin
         output_summary = left(btrim(task_finish.output), 500), cost_tokens = t.cost_tokens + v_input + v_output,
         lease = case when v_state = 'pending' then null else t.lease end,
         worker_id = case when v_state = 'pending' then null else t.worker_id end,
-        available_at = case when v_state = 'pending' then clock_timestamp() + (
+        available_at = case when v_state = 'pending' then conductor._now() + (
             -- Doubles with each attempt, with jitter, so that what failed together is not tried again together.
             select s.retry_backoff * power(2, greatest(v_task.attempt - v_task.deaths - 1, 0)) * (0.5 + random())
             from conductor.settings s) else t.available_at end

@@ -24,7 +24,7 @@ begin
     end if;
     update conductor.flow_runs r
     set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
-        token_budget = v_run.budget, limits = conductor._limits(), updated_at = clock_timestamp()
+        token_budget = v_run.budget, limits = conductor._limits(), updated_at = conductor._now()
     where r.id = flow_retry.run;
     -- What failed and is needed by nothing that is still to come stays as it is.
     update conductor.flow_steps s

@@ -16,7 +16,7 @@ begin
     perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
     select array_agg(k.id) into v_runs from (
         select r.id from conductor.flow_runs r
-        where r.status <> 'running' and r.ended_at < clock_timestamp() - flow_prune.older_than
+        where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
         order by r.ended_at limit flow_prune.max_runs for update skip locked) k;
     if v_runs is null then
         return 0;
@@ -45,7 +45,7 @@ begin
     select array_agg(k.id) into v_runs from (
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and not r.frames_pruned
-          and r.ended_at < clock_timestamp() - flow_prune_frames.older_than
+          and r.ended_at < conductor._now() - flow_prune_frames.older_than
         order by r.ended_at limit flow_prune_frames.max_runs for no key update skip locked) k;
     delete from conductor.frames f
     where f.run_id = any (v_runs) and f.type not in ('flow_run_started', 'flow_run_step_updated');

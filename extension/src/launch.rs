@@ -1,6 +1,7 @@
 //! From a flow's name to the plan that a run pins.
 
 use crate::errors::{internal, raise, refuse};
+use crate::version::warn_of_another_schema;
 use conductor_flows::{
     Band, Definition, Document, Launch, Persona, Personas, builtin_flow, builtin_flows,
     builtin_personas, expand, nearest,
@@ -47,7 +48,8 @@ struct Request {
 /// Expands a flow for a launch: `{"plan": …, "texts": {hash: body}}`.
 ///
 /// `definition` is the user's own flow of that name, if there is one. Raises 42704 for an unknown flow, with the
-/// nearest names, and 22023 for an unknown band or a definition that does not hold any more.
+/// nearest names, and 22023 for an unknown band or a definition that does not hold any more. Warns when the schema is of
+/// another version than the library.
 #[pg_extern(name = "_flow_expand", stable)]
 fn flow_expand(
     flow: Option<&str>,
@@ -55,6 +57,7 @@ fn flow_expand(
     personas: JsonB,
     launch: JsonB,
 ) -> JsonB {
+    warn_of_another_schema();
     let name = flow.unwrap_or("null");
     let personas = AllPersonas::read(personas);
     let request: Request = internal("launch", launch.0);

@@ -9,6 +9,7 @@
 //! * [`catalogue`]: the built-in flows and personas as rows;
 //! * [`prompt`]: prompts resolved, outputs folded, fields read;
 //! * [`report`]: reports rendered;
+//! * [`version`]: whether library and schema belong together;
 //! * [`errors`]: what the pure crate refuses, as PostgreSQL errors with a real SQLSTATE;
 //! * [`schema`]: the order in which the files of `sql/` are installed.
 
@@ -20,6 +21,7 @@ mod launch;
 mod prompt;
 mod report;
 mod schema;
+mod version;
 
 pgrx::pg_module_magic!();
 

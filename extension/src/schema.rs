@@ -15,9 +15,14 @@ extension_sql_file!(
     requires = ["100_settings"]
 );
 extension_sql_file!(
+    "../sql/102__now.sql",
+    name = "102__now",
+    requires = ["101_settings_row"]
+);
+extension_sql_file!(
     "../sql/110_projects.sql",
     name = "110_projects",
-    requires = ["101_settings_row"]
+    requires = ["102__now"]
 );
 extension_sql_file!(
     "../sql/120_definitions.sql",
@@ -481,7 +486,12 @@ extension_sql_file!(
     requires = ["812_grant_worker"]
 );
 extension_sql_file!(
+    "../sql/815_regrant.sql",
+    name = "815_regrant",
+    requires = ["813_grant_operator"]
+);
+extension_sql_file!(
     "../sql/900_revoke_public.sql",
     name = "900_revoke_public",
-    requires = ["813_grant_operator"]
+    requires = ["815_regrant"]
 );

@@ -19,6 +19,7 @@ mod random_clients;
 mod repertoire;
 mod torture;
 mod transactions;
+mod upgrade;
 mod useless_replies;
 mod worker_death;
 mod worker_refusals;

@@ -1,6 +1,7 @@
 -- code-review driven by hand: findings merged, verifiers fanned out at run time, verdicts applied; and the other forms
 -- of a report.
 \set VERBOSITY terse
+\set SHOW_CONTEXT never
 set search_path = conductor, public;
 set client_min_messages = error;
 drop extension if exists conductor;

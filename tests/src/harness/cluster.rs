@@ -231,12 +231,17 @@ impl Cluster {
         name
     }
 
-    /// A fresh database with the extension in it. Panics with a cure if the extension is not installed.
-    pub async fn create_database(&self) -> String {
+    /// A fresh database with the extension in it, of this version or of the one under test. Panics with a cure if the
+    /// extension is not installed.
+    pub async fn create_database(&self, version: Option<&str>) -> String {
         let name = self.create_empty_database().await;
         let client = self.connect(&name).await.expect("the database answers");
-        if let Err(error) = client.batch_execute("create extension conductor").await {
-            panic!("{error:?}: is the extension installed in this server? (make install)");
+        let version = version.map(|version| format!(" version '{version}'"));
+        let create = format!("create extension conductor{}", version.unwrap_or_default());
+        if let Err(error) = client.batch_execute(&create).await {
+            panic!(
+                "{create}: {error:?}: is it installed in this server? (scripts/test.sh does it)"
+            );
         }
         name
     }

@@ -18,6 +18,7 @@ pub struct Setup {
     slots: Option<u32>,
     settings: Vec<String>,
     without_worker: bool,
+    version: Option<String>,
 }
 
 /// What a test works with.
@@ -57,6 +58,12 @@ impl Setup {
         self
     }
 
+    /// Installs a former version of the extension's schema.
+    pub fn version(self, version: &str) -> Self {
+        let version = Some(version.to_owned());
+        Self { version, ..self }
+    }
+
     /// Leaves starting a worker to the test.
     pub fn without_worker(self) -> Self {
         let without_worker = true;
@@ -90,7 +97,7 @@ impl Setup {
 impl Conductor {
     async fn set_up(setup: Setup) -> Self {
         let cluster = Cluster::shared();
-        let database = cluster.create_database().await;
+        let database = cluster.create_database(setup.version.as_deref()).await;
         let sql = cluster
             .connect(&database)
             .await

@@ -71,7 +71,7 @@ impl World {
     /// Starts everything. Panics when a part is missing.
     pub async fn set_up(options: &Options, closed: Arc<AtomicBool>) -> Self {
         let cluster = Cluster::shared();
-        let database = cluster.create_database().await;
+        let database = cluster.create_database(None).await;
         let folder = cluster.folder().join("torture");
         let projects = folder.join("projects");
         let model = ScriptedModel::start(scripted::Options {

@@ -1,0 +1,1242 @@
+-- From 0.1.0 to 0.2.0. Safe while runs are under way: nothing is rewritten, and what holds a lease keeps it.
+
+create or replace function conductor._now() returns timestamptz
+    language sql volatile
+    return pg_catalog.clock_timestamp();
+
+alter table conductor.projects alter column created_at set default conductor._now();
+alter table conductor.project_grants alter column granted_at set default conductor._now();
+alter table conductor.flow_definitions alter column defined_at set default conductor._now();
+alter table conductor.persona_definitions alter column defined_at set default conductor._now();
+alter table conductor.workers
+    alter column started_at set default conductor._now(), alter column seen_at set default conductor._now();
+alter table conductor.flow_runs
+    alter column created_at set default conductor._now(), alter column updated_at set default conductor._now();
+alter table conductor.chats alter column created_at set default conductor._now();
+alter table conductor.tasks
+    alter column available_at set default conductor._now(), alter column created_at set default conductor._now();
+alter table conductor.flow_steps alter column created_at set default conductor._now();
+alter table conductor.frames alter column at set default conductor._now();
+
+create or replace function conductor._is_live(p_worker conductor.workers) returns boolean
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
+$$;
+
+create or replace function conductor._task_guard() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    if new.run_id <> old.run_id then
+        raise exception using errcode = 'QC002',
+            message = 'a task cannot move to another run',
+            detail = format('task: %s, run: %s, new run: %s', old.id, old.run_id, new.run_id),
+            hint = 'launch another run instead';
+    end if;
+    if new.state is distinct from old.state then
+        if old.state in ('completed', 'failed', 'blocked', 'cancelled') then
+            raise exception using errcode = 'QC002',
+                message = 'a task that has ended cannot change its state',
+                detail = format('task: %s, state: %s, new state: %s', old.id, old.state, new.state),
+                hint = 'flow_retry() dispatches what is not completed again';
+        end if;
+        if new.state in ('completed', 'failed', 'blocked', 'cancelled') then
+            new.ended_at := coalesce(new.ended_at, conductor._now());
+        end if;
+        if new.state <> 'running' then
+            new.lease_expires_at := null;
+        end if;
+    end if;
+    return new;
+end
+$$;
+
+create or replace function conductor._task_changed() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_ended    boolean := new.state in ('completed', 'failed', 'blocked', 'cancelled');
+    v_streamed text;
+begin
+    perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
+
+    if old.state = 'running' then
+        -- A stream of this attempt may be about to commit: it holds the counter while it writes.
+        perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
+        if new.state <> 'completed' then
+            v_streamed := conductor._streamed(new.id, old.attempt);
+        end if;
+        -- The full text of an attempt that counts is the step's output; one that does not is void.
+        delete from conductor.frames f
+        where f.task_id = new.id and f.attempt = old.attempt and f.type in ('delta', 'reasoning_delta');
+    end if;
+
+    if new.state = 'pending' and new.error is not null then
+        perform conductor._frame(new.run_id, 'error', jsonb_build_object('message', new.error, 'retried', true),
+            new.chat_id, new.id, old.attempt);
+    end if;
+    if v_ended and new.chat_id is not null then
+        perform conductor._frame(new.run_id, 'message_complete',
+            jsonb_build_object('chat_id', new.chat_id, 'status', case new.state
+                when 'completed' then 'complete' when 'failed' then 'failed' else 'cancelled' end),
+            new.chat_id, new.id, new.attempt);
+    end if;
+
+    update conductor.flow_steps s
+    set status = case new.state when 'blocked' then 'cancelled' else new.state end,
+        started_at = case when new.state = 'running' then coalesce(s.started_at, conductor._now()) else s.started_at end,
+        ended_at = case when v_ended then conductor._now() end,
+        output = case when new.state = 'completed' then coalesce(s.output, '')
+                      when v_ended then coalesce(s.output, v_streamed) else s.output end,
+        error = case when new.state = 'failed' then coalesce(new.error, 'the task failed without saying why')
+                     when new.state = 'blocked' then 'the token budget of the run is spent'
+                     when new.state = 'completed' then null
+                     else s.error end
+    where s.run_id = new.run_id and s.task_id = new.id and s.status in ('pending', 'running')
+      and (s.status <> new.state);
+    return null;
+end
+$$;
+
+create or replace function conductor._count_waiting(p_run bigint) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    update conductor.flow_steps s set waiting = (
+        select count(*) from conductor.flow_edges e
+        join conductor.flow_steps n on n.run_id = e.run_id and n.step_id = e.need
+        where e.run_id = s.run_id and e.step_id = s.step_id and n.status in ('pending', 'running'))
+    where s.run_id = p_run and s.status = 'pending'
+$$;
+
+create or replace function conductor._settle_lagging(p_run bigint) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    update conductor.flow_steps s
+    set status = case t.state when 'blocked' then 'cancelled' else t.state end, ended_at = conductor._now(),
+        output = coalesce(s.output, case when t.state = 'completed' then '' else conductor._streamed(t.id, t.attempt) end),
+        error = case when t.state = 'failed' then coalesce(t.error, 'the task failed without saying why') else s.error end
+    from conductor.tasks t
+    where s.run_id = p_run and s.status in ('pending', 'running') and t.id = s.task_id
+      and t.state in ('completed', 'failed', 'blocked', 'cancelled')
+$$;
+
+create or replace function conductor._code_step(p_run bigint, p_step text, p_role text) returns text
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_started timestamptz := conductor._now();
+    v_output  text := '';
+    v_report  text;
+    v_error   text;
+    v_detail  text;
+begin
+    begin
+        case p_role
+            when 'fold' then
+                select conductor._fold(u.steps, u.outputs) into v_output from conductor._upstream(p_run, array(
+                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)) u;
+            when 'merge_findings' then
+                select conductor._merge_findings(u.steps, u.outputs, (
+                    select p.value -> 'merge' from conductor.flow_runs r, jsonb_array_elements(r.plan -> 'steps') p
+                    where r.id = p_run and p.value ->> 'id' = p_step)) into v_output
+                from conductor._upstream(p_run, array(
+                    select e.need from conductor.flow_edges e where e.run_id = p_run and e.step_id = p_step)) u;
+            when 'fan_out' then
+                v_output := conductor._step_fan_out(p_run, p_step);
+            when 'render' then
+                select conductor._report_markdown(d.data, d.outputs) into v_report
+                from conductor._report_data(p_run, 'completed') d;
+        end case;
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+            raise;
+        when others then
+            get stacked diagnostics v_detail = pg_exception_detail;
+            v_error := concat_ws(': ', sqlerrm, nullif(v_detail, ''));
+    end;
+    update conductor.flow_steps s
+    set status = case when v_error is null then 'completed' else 'failed' end,
+        output = case when v_error is null then v_output end,
+        error = v_error, started_at = v_started, ended_at = conductor._now()
+    where s.run_id = p_run and s.step_id = p_step;
+    return v_report;
+end
+$$;
+
+create or replace function conductor._run_end(p_run bigint, p_status text, p_error text, p_budget_spent boolean default false)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_last   text;
+    v_report text;
+begin
+    update conductor.flow_runs r
+    set status = p_status, error = p_error, ended_at = conductor._now(), updated_at = conductor._now(),
+        version = r.version + 1
+    where r.id = p_run;
+
+    perform conductor._settle_lagging(p_run);
+    perform conductor._end_tasks(p_run, p_budget_spent);
+
+    update conductor.flow_steps s
+    set status = 'cancelled', ended_at = conductor._now()
+    where s.run_id = p_run and s.status in ('pending', 'running')
+      and not exists (select from conductor.tasks t where t.id = s.task_id and t.state in ('pending', 'running'));
+
+    begin
+        select conductor._report_markdown(d.data, d.outputs) into v_report from conductor._report_data(p_run, p_status) d;
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+            raise;
+        when others then
+            -- Ending a run always works.
+            v_report := format(E'# Run %s: %s\n\n%s\n\nThe report cannot be rendered: %s\n', p_run, p_status, p_error, sqlerrm);
+    end;
+    update conductor.flow_runs r set report = v_report where r.id = p_run;
+
+    select s.step_id into v_last from conductor.flow_steps s
+    where s.run_id = p_run order by s.ended_at desc nulls last, s.position desc limit 1;
+    perform conductor._frame(p_run, 'flow_run_step_updated', jsonb_build_object(
+        'run_id', p_run, 'step_id', v_last, 'status',
+        (select s.status from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_last),
+        'run_status', p_status));
+end
+$$;
+
+create or replace function conductor._run_advance_loop(p_run bigint, p_step text) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_settled text[] := array_remove(array[p_step], null);
+    v_ready   text[];
+    v_step    record;
+    v_bad     text;
+    v_outcome text;
+    v_why     text;
+    v_budget  boolean;
+    v_report  text;
+begin
+    -- Updating the run, not only locking it, makes a second finisher above READ COMMITTED fail with 40001 rather than
+    -- read old statuses and lose the wave.
+    update conductor.flow_runs r
+    set version = r.version + 1, updated_at = conductor._now()
+    where r.id = p_run and r.status = 'running'
+    returning coalesce(r.total_tokens >= r.token_budget, false) into v_budget;
+    if not found then
+        return;
+    end if;
+    -- A spent budget stops agents; what is left for the database itself is still done.
+    if v_budget and exists (
+        select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running')
+           and (s.kind = 'agent' or s.role = 'fan_out'))
+    then
+        perform conductor._run_end(p_run, 'failed', 'the token budget of the run is spent', true);
+        return;
+    end if;
+
+    if p_step is null then
+        select array_agg(s.step_id order by s.position, length(s.step_id), s.step_id) into v_ready
+        from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
+        where s.run_id = p_run and s.status = 'pending' and s.waiting = 0
+          and (t.id is null or t.state in ('completed', 'failed', 'blocked', 'cancelled'));
+    end if;
+
+    loop
+        if cardinality(v_settled) > 0 then
+            -- A settled step that failed and that something cannot do without ends the run. Nothing unvalidated is ever
+            -- presented as done, so a synthesizer, a validator and the render are such steps whatever joins them.
+            select s.step_id, s.status, s.error into v_bad, v_outcome, v_why
+            from conductor.flow_steps s
+            where s.run_id = p_run and s.step_id = any (v_settled) and s.status in ('failed', 'cancelled')
+              and (s.role in ('synthesizer', 'validator', 'render') or exists (
+                  select from conductor.flow_edges e
+                  join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
+                  where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending'))
+            order by s.status = 'failed' desc, s.position limit 1;
+            exit when found;
+
+            with due as (
+                -- One probe for each settled step: a list in the condition would read all edges of the run.
+                select e.step_id, count(*)::integer as n
+                from unnest(v_settled) k (need) cross join lateral (
+                    select f.step_id from conductor.flow_edges f
+                    where f.run_id = p_run and f.need = k.need offset 0) e
+                group by e.step_id
+            ), counted as (
+                update conductor.flow_steps s set waiting = s.waiting - due.n
+                from due where s.run_id = p_run and s.step_id = due.step_id and s.status = 'pending'
+                returning s.step_id, s.waiting, s.position
+            )
+            select array_agg(c.step_id order by c.position, length(c.step_id), c.step_id) into v_ready
+            from counted c where c.waiting = 0;
+        end if;
+        v_settled := '{}';
+        exit when v_ready is null;
+        -- A report that something follows is rendered again at the end.
+        v_report := null;
+
+        -- A step that joins any of its needs cannot go without one that completed.
+        for v_step in
+            select s.step_id, bool_or(n.status = 'failed') or bool_and(n.status = 'skipped') as fails,
+                   string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as why
+            from unnest(v_ready) k (step_id) cross join lateral (
+                select d.step_id from conductor.flow_steps d
+                where d.run_id = p_run and d.step_id = k.step_id and d.join_rule = 'any' offset 0) s
+            cross join lateral (
+                select f.need from conductor.flow_edges f
+                where f.run_id = p_run and f.step_id = s.step_id offset 0) e
+            cross join lateral (
+                select m.step_id, m.status, m.error, m.position from conductor.flow_steps m
+                where m.run_id = p_run and m.step_id = e.need offset 0) n
+            group by s.step_id having not bool_or(n.status = 'completed')
+        loop
+            update conductor.flow_steps s
+            set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = conductor._now(),
+                error = 'nothing that it joins has completed: ' || v_step.why
+            where s.run_id = p_run and s.step_id = v_step.step_id;
+            v_settled := v_settled || v_step.step_id;
+            v_ready := array_remove(v_ready, v_step.step_id);
+        end loop;
+
+        perform conductor._dispatch(p_run, array(
+            select s.step_id from conductor.flow_steps s
+            where s.run_id = p_run and s.step_id = any (v_ready) and s.kind = 'agent' and s.when_field is null));
+
+        for v_step in
+            select s.step_id, s.kind, s.role, s.when_field,
+                   s.when_field is not null and not coalesce(o.status = 'completed'
+                       and conductor._output_holds(o.output, split_part(s.when_field, '.', 2)), false)
+                   -- A fan-out over what was decided against is decided against too.
+                   or coalesce(f.status = 'skipped', false) as skipped
+            from conductor.flow_steps s
+            left join conductor.flow_steps o
+                on o.run_id = p_run and o.step_id = split_part(s.when_field, '.', 1)
+            left join conductor.flow_steps f
+                on f.run_id = p_run and f.step_id = split_part(s.foreach_field, '.', 1)
+            where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
+            order by s.role = 'render', s.position
+        loop
+            if v_step.skipped then
+                update conductor.flow_steps s set status = 'skipped', ended_at = conductor._now()
+                where s.run_id = p_run and s.step_id = v_step.step_id;
+                v_settled := v_settled || v_step.step_id;
+            elsif v_step.kind = 'agent' then
+                perform conductor._dispatch(p_run, array[v_step.step_id]);
+            else
+                v_report := coalesce(conductor._code_step(p_run, v_step.step_id, v_step.role), v_report);
+                v_settled := v_settled || v_step.step_id;
+            end if;
+        end loop;
+        v_ready := null;
+        exit when cardinality(v_settled) = 0;
+    end loop;
+
+    if v_bad is not null then
+        perform conductor._run_end(p_run, v_outcome,
+            case when v_outcome = 'failed' then format('step %s failed: %s', v_bad, v_why)
+                 else format('step %s was cancelled', v_bad) end);
+    elsif not exists (
+        select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running'))
+    then
+        perform conductor._run_complete(p_run, v_report);
+    end if;
+end
+$$;
+
+create or replace function conductor._run_complete(p_run bigint, p_report text) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_step   text;
+    v_status text;
+    v_error  text;
+    v_report text := p_report;
+begin
+    select s.step_id, s.status, s.error into v_step, v_status, v_error
+    from conductor.flow_steps s where s.run_id = p_run and s.role = 'render' order by s.position desc limit 1;
+    if v_report is null and v_status = 'completed' then
+        v_report := conductor._code_step(p_run, v_step, 'render');
+        select s.status, s.error into v_status, v_error
+        from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_step;
+    end if;
+    if v_report is null then
+        perform conductor._run_end(p_run, 'failed', format('step %s %s: %s', v_step, v_status, coalesce(v_error, '')));
+        return;
+    end if;
+    update conductor.flow_runs r
+    set status = 'completed', report = v_report, ended_at = conductor._now(), updated_at = conductor._now()
+    where r.id = p_run;
+    perform conductor._frame(p_run, 'flow_run_step_updated', jsonb_build_object(
+        'run_id', p_run, 'step_id', v_step, 'status', v_status, 'run_status', 'completed'));
+end
+$$;
+
+create or replace function conductor._report_data(
+    p_run bigint, p_status text default null, p_outputs boolean default true, out data jsonb, out outputs text[]
+)
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select jsonb_build_object(
+        'run', jsonb_build_object(
+            'run_id', r.id, 'flow_name', r.flow_name, 'band', r.band, 'fast', r.fast,
+            'status', coalesce(p_status, r.status), 'model', r.model, 'question', r.input ->> 'question',
+            'project', r.project_name, 'commit', r.commit, 'tree_digest', r.tree_digest,
+            'snapshot_notes', r.snapshot_notes, 'base', r.input ->> 'base',
+            'forked_from', r.forked_from, 'forked_at', r.forked_at,
+            'documents', (select jsonb_agg(jsonb_build_object('name', d.value -> 'name',
+                                                              'bytes', octet_length(d.value ->> 'text')) order by d.n)
+                          from jsonb_array_elements(r.input -> 'documents') with ordinality d (value, n)), 'launched_by', r.launched_by,
+            'created_at', conductor._timestamp(r.created_at),
+            'ended_at', conductor._timestamp(case when p_status is null then r.ended_at else conductor._now() end),
+            'wall_seconds', extract(epoch from case when p_status is null then coalesce(r.ended_at, conductor._now())
+                                                    else conductor._now() end - r.created_at),
+            'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
+            'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
+        'steps', c.steps), c.outputs
+    from conductor.flow_runs r
+    cross join lateral (
+        select coalesce(sum(s.citations_total), 0) as total, coalesce(sum(s.citations_broken), 0) as broken,
+               jsonb_agg(jsonb_build_object(
+                   'step_id', s.step_id, 'label', s.label, 'kind', s.kind, 'role', s.role, 'persona', s.persona,
+                   'prefix', s.prefix,
+                   'status', case when s.role = 'render' and p_status = 'completed' then 'completed' else s.status end,
+                   'attempts', coalesce(t.attempt, 0),
+                   'seconds', extract(epoch from s.ended_at - s.started_at), 'tokens', s.total_tokens,
+                   'error', s.error, 'note', s.note, 'citations', s.citations)
+                   order by s.position, length(s.step_id), s.step_id) as steps,
+               -- The fold repeats what its inputs say.
+               array_agg(case when p_outputs and s.role <> 'fold' then s.output end
+                         order by s.position, length(s.step_id), s.step_id) as outputs
+        from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
+        where s.run_id = r.id) c
+    where r.id = p_run
+$$;
+
+create or replace function conductor._require_grant(p_project conductor.projects) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    if not conductor._may_use_project(p_project.id, conductor._caller()) then
+        raise exception using errcode = '42501',
+            message = 'the project was not granted to you',
+            detail = format('project: %s, role: %s', p_project.name, conductor._caller()),
+            hint = 'an operator grants it with project_grant(project, role)';
+    end if;
+end
+$$;
+
+create or replace function conductor.flow_launch(
+    flow text, question text, project text default null, band text default 'small', fast boolean default false,
+    model text default null, input jsonb default null, launch_key text default null, token_budget bigint default null
+) returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_project  conductor.projects;
+    v_settings conductor.settings;
+    v_run      bigint;
+begin
+    if flow_launch.question is null or flow_launch.question !~ '\S' then
+        raise exception using errcode = '22023',
+            message = 'the question is empty',
+            detail = format('flow: %s', coalesce(flow_launch.flow, 'null')),
+            hint = 'say in a sentence what the run should find out';
+    end if;
+    select * into strict v_settings from conductor.settings;
+    if octet_length(flow_launch.question) > v_settings.max_prompt_bytes / 2 then
+        raise exception using errcode = '54000',
+            message = 'the question is too long',
+            detail = format('question: %s bytes, at most: %s', octet_length(flow_launch.question),
+                v_settings.max_prompt_bytes / 2),
+            hint = 'ask in short, and provide long material as input.documents';
+    end if;
+    if flow_launch.token_budget <= 0 then
+        raise exception using errcode = '22023',
+            message = 'a token budget must be positive',
+            detail = format('token_budget: %s', flow_launch.token_budget),
+            hint = 'leave it out for a run without a budget';
+    end if;
+    if flow_launch.model is not null and flow_launch.model !~ '^[[:graph:]]{1,200}$' then
+        raise exception using errcode = '22023',
+            message = 'not a model name', detail = format('model: %s', quote_literal(flow_launch.model)),
+            hint = 'name a model as its server lists it, or leave it out for the default of conductor.settings';
+    end if;
+    perform conductor._check_input(flow_launch.input);
+    if flow_launch.project is not null then
+        select * into v_project from conductor.projects p where p.name = flow_launch.project;
+        if not found then
+            perform conductor._unknown_project(flow_launch.project);
+        end if;
+        perform conductor._require_grant(v_project);
+    end if;
+
+    if flow_launch.launch_key is null or not exists (
+        select from conductor.flow_runs r
+        where r.launched_by = conductor._caller() and r.launch_key = flow_launch.launch_key)
+    then
+        v_run := conductor._run_insert(
+            conductor._flow_expand(
+                flow_launch.flow,
+                (select d.definition from conductor.flow_definitions d where d.name = flow_launch.flow),
+                conductor._user_personas(),
+                jsonb_build_object(
+                    'question', flow_launch.question, 'band', coalesce(flow_launch.band, 'small'),
+                    'fast', coalesce(flow_launch.fast, false), 'project', flow_launch.project,
+                    'base', flow_launch.input -> 'base',
+                    'documents', coalesce(flow_launch.input -> 'documents', '[]'))),
+            coalesce(flow_launch.input, '{}') || jsonb_build_object('question', flow_launch.question),
+            v_project, coalesce(flow_launch.model, v_settings.model), flow_launch.launch_key, flow_launch.token_budget);
+    end if;
+    if v_run is null then
+        select r.id into v_run from conductor.flow_runs r
+        where r.launched_by = conductor._caller() and r.launch_key = flow_launch.launch_key;
+    else
+        perform conductor._warn_no_document(v_run);
+        perform conductor._warn_unserved(v_run);
+    end if;
+    return v_run;
+end
+$$;
+
+create or replace function conductor.flow_define(definition jsonb) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_definition jsonb := conductor._flow_validate(coalesce(flow_define.definition, '{}'), conductor._user_personas());
+    v_name       text := v_definition ->> 'name';
+begin
+    if exists (select from conductor._builtin_flows() b where b.name = v_name) then
+        raise exception using errcode = '42710',
+            message = 'a built-in flow has this name', detail = format('name: %s', v_name),
+            hint = 'give the flow another name';
+    end if;
+    insert into conductor.flow_definitions as d (name, definition, defined_by)
+    values (v_name, v_definition, conductor._caller())
+    on conflict on constraint flow_definitions_pkey do update
+    set definition = excluded.definition, defined_by = excluded.defined_by, defined_at = conductor._now()
+    where d.defined_by = excluded.defined_by or conductor._is_operator(excluded.defined_by);
+    if not found then
+        raise exception using errcode = '42501',
+            message = 'somebody else has defined this flow', detail = format('name: %s', v_name),
+            hint = 'choose another name, or ask an operator';
+    end if;
+    return v_name;
+end
+$$;
+
+create or replace function conductor.persona_define(name text, description text, body text, prefix text default null) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_prefix text := coalesce(persona_define.prefix, upper(left(regexp_replace(persona_define.name,
+        '([a-z0-9])[a-z0-9]*(-|$)', '\1', 'g'), 4)));
+begin
+    if coalesce(persona_define.name, '') !~ '^[a-z][a-z0-9-]{0,39}$' or coalesce(persona_define.body, '') !~ '\S'
+        or coalesce(persona_define.description, '') !~ '\S' or v_prefix !~ '^[A-Z]{1,4}$'
+    then
+        raise exception using errcode = '22023',
+            message = 'not a persona',
+            detail = format('name: %s, prefix: %s, description: %s characters, body: %s characters',
+                coalesce(quote_literal(persona_define.name), 'null'), v_prefix,
+                coalesce(length(persona_define.description), 0), coalesce(length(persona_define.body), 0)),
+            hint = 'a name of a-z, 0-9 and -, a prefix of 1 to 4 capital letters, a description and a body';
+    end if;
+    if exists (select from conductor._builtin_personas() b where b.name = persona_define.name) then
+        raise exception using errcode = '42710',
+            message = 'a built-in persona has this name', detail = format('name: %s', persona_define.name),
+            hint = 'give the persona another name';
+    end if;
+    insert into conductor.persona_definitions as d (name, description, prefix, body, defined_by)
+    values (persona_define.name, persona_define.description, v_prefix, persona_define.body, conductor._caller())
+    on conflict on constraint persona_definitions_pkey do update
+    set description = excluded.description, prefix = excluded.prefix, body = excluded.body,
+        defined_by = excluded.defined_by, defined_at = conductor._now()
+    where d.defined_by = excluded.defined_by or conductor._is_operator(excluded.defined_by);
+    if not found then
+        raise exception using errcode = '42501',
+            message = 'somebody else has defined this persona', detail = format('name: %s', persona_define.name),
+            hint = 'choose another name, or ask an operator';
+    end if;
+    return persona_define.name;
+end
+$$;
+
+create or replace function conductor._doing(p_step conductor.flow_steps) returns text
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_task  record;
+    v_frame record;
+begin
+    if p_step.status in ('failed', 'cancelled') then
+        return p_step.error;
+    elsif p_step.status in ('completed', 'skipped') then
+        return p_step.note;
+    end if;
+    if p_step.task_id is null then
+        return case when p_step.waiting > 0 then 'waits for ' || (
+            select string_agg(n.step_id, ', ' order by n.position, length(n.step_id), n.step_id)
+            from conductor.flow_edges e
+            join conductor.flow_steps n on n.run_id = e.run_id and n.step_id = e.need
+            where e.run_id = p_step.run_id and e.step_id = p_step.step_id and n.status in ('pending', 'running')) end;
+    end if;
+    select t.state, t.attempt, t.error, t.available_at into v_task from conductor.tasks t where t.id = p_step.task_id;
+    if v_task.state = 'pending' then
+        return case
+            when v_task.available_at > conductor._now() then
+                format('next attempt at %s after: %s', to_char(v_task.available_at, 'HH24:MI:SS'), v_task.error)
+            else coalesce(conductor._unserved(p_step.run_id), 'waits for a free slot') end;
+    end if;
+    select f.type, f.payload into v_frame from conductor.frames f
+    where f.task_id = p_step.task_id and f.type <> 'usage' order by f.seq desc limit 1;
+    return case v_frame.type
+        when 'tool_call' then concat_ws(' ', v_frame.payload ->> 'name', left(coalesce(
+            v_frame.payload #>> '{input,file_path}', v_frame.payload #>> '{input,pattern}',
+            v_frame.payload #>> '{input,path}'), 120))
+        when 'tool_result' then 'reads what its tool returned'
+        when 'reasoning_delta' then 'thinks'
+        when 'delta' then 'writes its reply'
+        when 'error' then case when v_frame.payload ? 'retried' then 'waits for the model'
+                               else left(v_frame.payload ->> 'message', 200) end
+        else 'waits for the model' end;
+end
+$$;
+
+create or replace function conductor.flow_status(run bigint)
+    returns table (step_id text, label text, persona text, state text, elapsed interval, attempt integer,
+                   doing text, tokens bigint, progress text)
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    perform conductor._require_run(flow_status.run);
+    return query
+    select s.step_id, s.label, s.persona, s.status,
+           date_trunc('second', coalesce(s.ended_at, conductor._now()) - s.started_at),
+           t.attempt, conductor._doing(s), s.total_tokens,
+           case when s.status = 'running' then concat_ws(', ',
+                    case f.tools when 0 then null when 1 then '1 tool call' else f.tools || ' tool calls' end, nullif(f.chars, 0) || ' characters')
+                -- Its size, unlike its length, is known without reading it.
+                when octet_length(s.output) > 0 and s.kind = 'agent' then pg_size_pretty(octet_length(s.output)::bigint) end
+    from conductor.flow_steps s
+    left join conductor.tasks t on t.id = s.task_id
+    left join lateral (
+        select count(*) filter (where f.type = 'tool_call') as tools,
+               coalesce(sum(length(f.payload ->> 'text')) filter (where f.type = 'delta'), 0) as chars
+        from conductor.frames f
+        where f.task_id = t.id and f.attempt = t.attempt and t.state = 'running') f on true
+    where s.run_id = flow_status.run
+    order by s.position, length(s.step_id), s.step_id;
+end
+$$;
+
+create or replace function conductor.flow_history(project text default null, max_rows integer default 50)
+    returns table (run_id bigint, flow text, band text, status text, project_name text, question text, launched_by text,
+                   created_at timestamptz, elapsed interval, tokens bigint)
+    language sql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select r.id, r.flow_name, r.band, r.status, r.project_name, left(r.input ->> 'question', 200), r.launched_by,
+           r.created_at, date_trunc('second', coalesce(r.ended_at, conductor._now()) - r.created_at), r.total_tokens
+    from conductor.flow_runs r
+    where (flow_history.project is null or r.project_name = flow_history.project)
+      and (r.launched_by = (select conductor._caller()) or (select conductor._is_operator(conductor._caller())))
+    order by r.created_at desc, r.id desc
+    limit greatest(1, least(coalesce(flow_history.max_rows, 50), 1000))
+$$;
+
+create or replace function conductor.worker_register(
+    name text, host text, pid integer, version text, slots integer, roots text[], models text[], self_check jsonb
+) returns jsonb
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'conductor');
+    v_former  integer;
+    v_id      bigint;
+begin
+    if coalesce(worker_register.name, '') !~ '\S' or coalesce(worker_register.host, '') !~ '\S'
+        or worker_register.pid is null or coalesce(worker_register.slots, -1) < 0
+    then
+        raise exception using errcode = '22023',
+            message = 'a worker needs a name, a host, a pid and slots',
+            detail = format('name: %s, host: %s, pid: %s, slots: %s', worker_register.name, worker_register.host,
+                worker_register.pid, worker_register.slots),
+            hint = 'conductor worker gives them';
+    end if;
+    if regexp_replace(worker_register.version, '^(\d+\.\d+)\..*$', '\1')
+        is distinct from regexp_replace(v_version, '^(\d+\.\d+)\..*$', '\1')
+    then
+        raise exception using errcode = '55000',
+            message = 'the worker and the extension are of different versions',
+            detail = format('worker: %s, extension: %s', worker_register.version, v_version),
+            hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
+    end if;
+    select w.pid into v_former from conductor.workers w
+    where w.host = worker_register.host and w.name = worker_register.name for update;
+
+    insert into conductor.workers as w (name, host, pid, version, slots, roots, models, self_check, healthy)
+    values (worker_register.name, worker_register.host, worker_register.pid, worker_register.version,
+            worker_register.slots, array(select r.root from unnest(worker_register.roots) r (root) where r.root ~ '^/'), coalesce(worker_register.models, '{}'),
+            coalesce(worker_register.self_check, '{}'), coalesce(worker_register.self_check -> 'ok' = 'true', false))
+    on conflict on constraint workers_host_name_key do update
+    set pid = excluded.pid, version = excluded.version, slots = excluded.slots, roots = excluded.roots,
+        models = excluded.models, self_check = excluded.self_check, healthy = excluded.healthy,
+        started_at = case when w.pid = excluded.pid then w.started_at else conductor._now() end,
+        seen_at = conductor._now()
+    returning w.id into v_id;
+
+    if v_former is distinct from worker_register.pid then
+        perform conductor._rescue(v_id);
+    end if;
+    return (
+        select jsonb_build_object(
+            'worker_id', v_id, 'extension_version', v_version,
+            'system_identifier', split_part(conductor._home(), '/', 1),
+            'lease_seconds', extract(epoch from s.lease), 'settings', conductor._limits())
+        from conductor.settings s);
+end
+$$;
+
+create or replace function conductor._rescue(
+    p_worker bigint default null, p_spare bigint default null, p_deaths integer default 1
+) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run   bigint;
+    v_count integer := 0;
+    v_taken integer;
+    v_lease interval := (select s.lease from conductor.settings s);
+    v_lost  bigint[];
+begin
+    -- After a restart every worker first gets the time of a lease to find its way back.
+    if p_worker is null and pg_postmaster_start_time() > conductor._now() - v_lease then
+        return 0;
+    end if;
+    select array_agg(t.id) into v_lost from conductor.tasks t
+    where t.state = 'running'
+      and case when p_worker is null
+               then t.lease_expires_at < conductor._now() - case when t.worker_id = p_spare then v_lease else interval '0' end
+               else t.worker_id = p_worker end;
+    for v_run in
+        select t.run_id from conductor.tasks t where t.id = any (v_lost)
+        group by t.run_id order by t.run_id
+    loop
+        perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
+        continue when not found;
+        if exists (select from conductor.flow_runs r where r.id = v_run and r.status <> 'running') then
+            perform conductor._end_tasks(v_run);
+            continue;
+        end if;
+        update conductor.tasks t
+        set state = case when p_deaths > 0 and t.deaths + p_deaths >= (r.limits ->> 'max_deaths')::integer then 'failed' else 'pending' end,
+            deaths = t.deaths + p_deaths, lease = null, worker_id = null,
+            error = case when p_deaths > 0 and t.deaths + p_deaths >= (r.limits ->> 'max_deaths')::integer
+                         then format('%s workers were lost while they ran this step', t.deaths + p_deaths)
+                         else 'the worker was lost' end
+        from conductor.flow_runs r
+        where r.id = v_run and t.id in (
+            select u.id from conductor.tasks u
+            where u.run_id = v_run and u.state = 'running' and u.id = any (v_lost)
+              -- It may have been renewed or given away meanwhile.
+              and (u.worker_id = p_worker or p_worker is null and u.lease_expires_at < conductor._now())
+            order by u.id for update skip locked);
+        get diagnostics v_taken = row_count;
+        v_count := v_count + v_taken;
+    end loop;
+    return v_count;
+end
+$$;
+
+create or replace function conductor.task_claim(worker bigint, slots integer)
+    returns table (task_id bigint, run_id bigint, step_id text, lease uuid, attempt integer, agent text, model text,
+                   mode_id text, system_prompt text, prompt text, chat_id bigint, project text, root text, input jsonb,
+                   deadline_at timestamptz, snapshot jsonb, limits jsonb)
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_worker   conductor.workers;
+    v_settings conductor.settings;
+    v_last     bigint;
+    v_free     integer;
+    v_cursor   bigint;
+    v_run      bigint;
+    v_task     bigint;
+    v_taken    bigint[] := '{}';
+    v_prompts  text[] := '{}';
+    v_prompt   text;
+    v_before   integer;
+    v_wrapped  boolean;
+begin
+    select * into v_worker from conductor.workers w where w.id = task_claim.worker;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
+    end if;
+    select * into strict v_settings from conductor.settings;
+    perform conductor._require_home();
+    if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
+        return;
+    end if;
+    -- An idle system is only read: nothing is locked, and no transaction id is taken.
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
+        perform conductor._rescue(p_spare => v_worker.id);
+    end if;
+    if not exists (select from conductor.tasks t where t.state = 'pending') then
+        return;
+    end if;
+
+    -- The short lock: claims at once cannot overrun the limits.
+    select d.last_run_id into v_last from conductor.dispatch d for update;
+    v_free := least(task_claim.slots, v_settings.max_running
+        - (select count(*)::integer from conductor.tasks t where t.state = 'running'));
+
+    -- Rounds over the runs that have pending tasks, one probe of an index for each, one task from each in a round.
+    while cardinality(v_taken) < v_free loop
+        v_before := cardinality(v_taken);
+        v_cursor := v_last;
+        v_wrapped := false;
+        while cardinality(v_taken) < v_free loop
+            select t.run_id into v_run from conductor.tasks t
+            where t.state = 'pending' and t.run_id > v_cursor order by t.run_id limit 1;
+            if not found then
+                exit when v_wrapped;
+                v_wrapped := true;
+                v_cursor := 0;
+                continue;
+            end if;
+            exit when v_wrapped and v_run > v_last;
+            v_cursor := v_run;
+            v_task := conductor._claim_one(v_run, v_worker, v_settings);
+            if v_task is not null then
+                v_last := v_run;
+                v_prompt := conductor._claim_prompt(v_task);
+                if v_prompt is not null then
+                    v_taken := v_taken || v_task;
+                    v_prompts := v_prompts || v_prompt;
+                end if;
+            end if;
+        end loop;
+        exit when cardinality(v_taken) = v_before;
+    end loop;
+    update conductor.dispatch d set last_run_id = v_last where d.last_run_id <> v_last;
+
+    return query
+    select t.id, t.run_id, s.step_id, t.lease, t.attempt, t.agent, t.model, t.mode_id,
+           (select x.body from conductor.texts x where x.hash = s.persona_hash), k.prompt, t.chat_id,
+           r.project_name, r.project_root, r.input, t.deadline_at,
+           case when r.tree_digest is not null then
+               jsonb_build_object('commit', r.commit, 'tree_digest', r.tree_digest, 'host', r.snapshot_host) end,
+           r.limits
+    from unnest(v_taken, v_prompts) with ordinality k (id, prompt, n)
+    join conductor.tasks t on t.id = k.id
+    join conductor.flow_runs r on r.id = t.run_id
+    join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+    order by k.n;
+end
+$$;
+
+create or replace function conductor._claim_one(p_run bigint, p_worker conductor.workers, p_settings conductor.settings)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run  record;
+    v_task bigint;
+begin
+    -- Most runs that are passed over are so without a lock.
+    perform 1 from conductor.flow_runs r
+    where r.id = p_run and r.status = 'running' and conductor._serves(p_worker, r.project_root, r.model);
+    if not found then
+        return null;
+    end if;
+    select r.status, r.project_root, r.model, r.snapshot_host, r.limits into v_run
+    from conductor.flow_runs r where r.id = p_run for no key update skip locked;
+    if not found or v_run.status <> 'running' then
+        return null;
+    end if;
+    -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.
+    if v_run.snapshot_host <> p_worker.host and exists (
+        select from conductor.workers w
+        where w.host = v_run.snapshot_host and w.healthy and conductor._is_live(w)
+          and conductor._serves(w, v_run.project_root, v_run.model))
+    then
+        return null;
+    end if;
+    if (select count(*) from conductor.tasks t where t.run_id = p_run and t.state = 'running')
+        >= p_settings.max_running_per_run
+    then
+        return null;
+    end if;
+    select t.id into v_task from conductor.tasks t
+    where t.run_id = p_run and t.state = 'pending' and t.available_at <= conductor._now()
+    order by t.id limit 1 for update skip locked;
+    if v_task is null then
+        return null;
+    end if;
+    update conductor.tasks t
+    set state = 'running', attempt = t.attempt + 1, lease = gen_random_uuid(), session_id = gen_random_uuid(),
+        lease_expires_at = conductor._now() + p_settings.lease,
+        deadline_at = conductor._now() + make_interval(secs => (v_run.limits ->> 'step_timeout_s')::double precision),
+        worker_id = p_worker.id, started_at = coalesce(t.started_at, conductor._now())
+    where t.id = v_task;
+    return v_task;
+end
+$$;
+
+create or replace function conductor.task_heartbeat(worker bigint, leases uuid[])
+    returns table (lease uuid, verdict text)
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run bigint;
+begin
+    perform conductor._require_home();
+    update conductor.workers w set seen_at = conductor._now() where w.id = task_heartbeat.worker;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_heartbeat.worker), hint = 'call worker_register() first';
+    end if;
+    -- A task that is locked is being finished or cancelled; the next beat sees what became of it.
+    update conductor.tasks t
+    set lease_expires_at = conductor._now() + s.lease
+    from conductor.settings s
+    where t.id in (
+        select u.id from conductor.tasks u
+        where u.worker_id = task_heartbeat.worker and u.state = 'running' and u.lease = any (task_heartbeat.leases)
+        order by u.id for update skip locked);
+    -- Only passing over what is locked from here on: tasks are held already.
+    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
+        perform conductor._rescue();
+    end if;
+    -- Tasks that outlived their run because somebody had them locked when it ended.
+    for v_run in
+        select r.id from conductor.tasks t join conductor.flow_runs r on r.id = t.run_id
+        where t.worker_id = task_heartbeat.worker and t.state = 'running' and r.status <> 'running'
+        group by r.id order by r.id
+    loop
+        perform 1 from conductor.flow_runs r where r.id = v_run for no key update skip locked;
+        if found then
+            perform conductor._end_tasks(v_run);
+        end if;
+    end loop;
+    return query
+    select l.lease, case when t.state = 'cancelled' or r.status = 'cancelled' then 'cancel' else 'lost' end
+    from unnest(task_heartbeat.leases) l (lease)
+    left join conductor.tasks t on t.worker_id = task_heartbeat.worker and t.lease = l.lease
+    left join conductor.flow_runs r on r.id = t.run_id
+    where t.id is null or t.state <> 'running' or r.status <> 'running';
+end
+$$;
+
+create or replace function conductor.task_finish(
+    task bigint, lease uuid, state text, output text default null, error text default null, usage jsonb default null,
+    citations jsonb default null, retryable boolean default false, note text default null
+) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run    bigint;
+    v_limits jsonb;
+    v_status text;
+    v_task   record;
+    v_state  text := task_finish.state;
+    v_error  text := task_finish.error;
+    v_cited  jsonb := conductor._citations(task_finish.citations);
+    v_spent  boolean := false;
+    v_input  bigint := conductor._count(task_finish.usage -> 'input_tokens');
+    v_output bigint := conductor._count(task_finish.usage -> 'output_tokens');
+begin
+    if v_state is null or v_state not in ('completed', 'failed', 'cancelled') then
+        raise exception using errcode = '22023', message = 'not a state that an attempt can end in',
+            detail = format('state: %s', coalesce(v_state, 'null')), hint = 'completed, failed or cancelled';
+    end if;
+    select t.run_id into v_run from conductor.tasks t where t.id = task_finish.task and t.lease = task_finish.lease;
+    if not found then
+        perform conductor._stale_lease(task_finish.task);
+    end if;
+    select r.limits, r.status into v_limits, v_status from conductor.flow_runs r where r.id = v_run for no key update;
+    select t.state, t.attempt, t.deaths, t.lease into v_task
+    from conductor.tasks t where t.id = task_finish.task for update;
+    if v_task.lease is distinct from task_finish.lease then
+        perform conductor._stale_lease(task_finish.task);
+    elsif v_task.state <> 'running' then
+        return v_task.state;
+    end if;
+
+    if v_status <> 'running' then
+        -- The task outlived its run because somebody had it locked when the run ended.
+        v_state := 'cancelled';
+    elsif v_state = 'completed' and coalesce(task_finish.output, '') !~ '\S' then
+        v_state := 'failed';
+        v_error := 'the reply was empty';
+    elsif v_state = 'completed' and octet_length(task_finish.output) > (v_limits ->> 'max_output_bytes')::bigint then
+        v_state := 'failed';
+        v_error := format('the output is too large: %s bytes, max_output_bytes: %s',
+            octet_length(task_finish.output), v_limits ->> 'max_output_bytes');
+    end if;
+    if v_state = 'failed' and (task_finish.retryable or v_error = 'the reply was empty')
+        and v_task.attempt - v_task.deaths < (v_limits ->> 'max_attempts')::integer
+    then
+        v_state := 'pending';
+    end if;
+
+    update conductor.flow_runs r
+    set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
+        total_tokens = r.total_tokens + v_input + v_output
+    where r.id = v_run
+    returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
+    update conductor.flow_steps s
+    set output = case when v_state = 'pending' then s.output else task_finish.output end,
+        note = case when v_state = 'completed' then left(task_finish.note, 1000) end,
+        citations = v_cited,
+        citations_total = coalesce((v_cited ->> 'total')::integer, 0),
+        citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
+        input_tokens = s.input_tokens + v_input, output_tokens = s.output_tokens + v_output,
+        total_tokens = s.total_tokens + v_input + v_output
+    where s.run_id = v_run and s.task_id = task_finish.task;
+    update conductor.tasks t
+    set state = v_state, error = case when v_state <> 'completed' then v_error end,
+        output_summary = left(btrim(task_finish.output), 500), cost_tokens = t.cost_tokens + v_input + v_output,
+        lease = case when v_state = 'pending' then null else t.lease end,
+        worker_id = case when v_state = 'pending' then null else t.worker_id end,
+        available_at = case when v_state = 'pending' then conductor._now() + (
+            -- Doubles with each attempt, with jitter, so that what failed together is not tried again together.
+            select s.retry_backoff * power(2, greatest(v_task.attempt - v_task.deaths - 1, 0)) * (0.5 + random())
+            from conductor.settings s) else t.available_at end
+    where t.id = task_finish.task;
+    -- A failure that would be tried again settles nothing, so the advance does not look at the budget.
+    if v_state = 'pending' and v_spent then
+        perform conductor._run_end(v_run, 'failed', 'the token budget of the run is spent', true);
+        v_state := 'blocked';
+    end if;
+    return v_state;
+end
+$$;
+
+create or replace function conductor.flow_retry(run bigint, token_budget bigint default null) returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run record;
+begin
+    perform conductor._require_run(flow_retry.run);
+    select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
+    from conductor.flow_runs r where r.id = flow_retry.run for no key update;
+    if v_run.status not in ('failed', 'cancelled') then
+        raise exception using errcode = '55000',
+            message = 'only a failed or cancelled run can be retried',
+            detail = format('run: %s, status: %s', flow_retry.run, v_run.status),
+            hint = 'flow_launch() starts a new run';
+    elsif v_run.budget <= v_run.total_tokens then
+        raise exception using errcode = '22023',
+            message = 'the token budget of the run is spent',
+            detail = format('token_budget: %s, spent: %s', v_run.budget, v_run.total_tokens),
+            hint = format('SELECT flow_retry(%s, token_budget => …) with more', flow_retry.run);
+    end if;
+    update conductor.flow_runs r
+    set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
+        token_budget = v_run.budget, limits = conductor._limits(), updated_at = conductor._now()
+    where r.id = flow_retry.run;
+    -- What failed and is needed by nothing that is still to come stays as it is.
+    update conductor.flow_steps s
+    set status = 'pending', task_id = null, error = null, output = null, started_at = null, ended_at = null
+    where s.run_id = flow_retry.run and s.status in ('failed', 'cancelled')
+      and (not exists (select from conductor.flow_edges e where e.run_id = s.run_id and e.need = s.step_id)
+           or exists (select from conductor.flow_edges e
+                      join conductor.flow_steps d on d.run_id = e.run_id and d.step_id = e.step_id
+                      where e.run_id = s.run_id and e.need = s.step_id and d.status not in ('completed', 'skipped')));
+    -- What was decided by an output that is made again is decided again.
+    loop
+        update conductor.flow_steps s set status = 'pending', ended_at = null
+        where s.run_id = flow_retry.run and s.status = 'skipped' and exists (
+            select from conductor.flow_steps d
+            where d.run_id = s.run_id and d.status = 'pending'
+              and d.step_id in (split_part(s.when_field, '.', 1), split_part(s.foreach_field, '.', 1)));
+        exit when not found;
+    end loop;
+    perform conductor._count_waiting(flow_retry.run);
+    perform conductor._frame(flow_retry.run, 'flow_run_step_updated', jsonb_build_object(
+        'run_id', flow_retry.run, 'step_id', s.step_id, 'status', s.status, 'run_status', 'running'))
+    from conductor.flow_steps s
+    where s.run_id = flow_retry.run and s.status = 'pending' order by s.position, length(s.step_id), s.step_id limit 1;
+    perform conductor._run_advance(flow_retry.run, null);
+    return flow_retry.run;
+end
+$$;
+
+create or replace function conductor.flow_fork(run bigint, from_step text) returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run     conductor.flow_runs;
+    v_project conductor.projects;
+    v_again   text[];
+    v_new     bigint;
+begin
+    perform conductor._require_run(flow_fork.run);
+    -- A copy of a run that is just being advanced must not be of two minds.
+    select * into v_run from conductor.flow_runs r where r.id = flow_fork.run for no key update;
+    if not exists (select from conductor.flow_steps s where s.run_id = v_run.id and s.step_id = flow_fork.from_step) then
+        raise exception using errcode = 'P0002', message = 'no such step',
+            detail = format('run: %s, step: %s', flow_fork.run, coalesce(flow_fork.from_step, 'null')),
+            hint = format('SELECT step_id FROM flow_status(%s) lists the steps', flow_fork.run);
+    end if;
+    if v_run.project_id is not null then
+        -- The project may have moved since, or gone.
+        select * into v_project from conductor.projects p where p.id = v_run.project_id;
+        if not found then
+            perform conductor._unknown_project(v_run.project_name);
+        end if;
+        perform conductor._require_grant(v_project);
+    end if;
+
+    -- The step and everything that follows it; and what is not there to be copied, with everything that follows that.
+    with recursive again (step_id) as (
+        select s.step_id from conductor.flow_steps s
+        where s.run_id = v_run.id and (s.step_id = flow_fork.from_step or s.status not in ('completed', 'skipped'))
+        union
+        select e.step_id from again a join conductor.flow_edges e on e.run_id = v_run.id and e.need = a.step_id
+    )
+    select array_agg(a.step_id) into v_again from again a;
+
+    insert into conductor.flow_runs (project_id, project_name, project_root, flow_name, plan, plan_version, band, fast,
+                                     input, model, limits, launched_by, token_budget, forked_from, forked_at)
+    select v_project.id, v_project.name, v_project.root, r.flow_name, r.plan, r.plan_version, r.band, r.fast,
+           r.input, r.model, conductor._limits(), conductor._caller(), r.token_budget, r.id, flow_fork.from_step
+    from conductor.flow_runs r where r.id = v_run.id
+    returning id into v_new;
+    insert into conductor.run_counters (run_id) values (v_new);
+
+    -- A fan-out that runs anew makes its children anew.
+    insert into conductor.flow_steps (run_id, step_id, position, wave, label, kind, role, persona, prefix, persona_hash,
+        prompt_hash, join_rule, when_field, foreach_field, parent_step_id, element, status, output, note, citations,
+        citations_total, citations_broken, started_at, ended_at)
+    select v_new, s.step_id, s.position, s.wave, s.label, s.kind, s.role, s.persona, s.prefix, s.persona_hash,
+        s.prompt_hash, s.join_rule, s.when_field, s.foreach_field, s.parent_step_id, s.element,
+        case when x.again then 'pending' else s.status end,
+        case when not x.again then s.output end, case when not x.again then s.note end,
+        case when not x.again then s.citations end,
+        case when x.again then 0 else s.citations_total end, case when x.again then 0 else s.citations_broken end,
+        case when not x.again then s.started_at end, case when not x.again then s.ended_at end
+    from conductor.flow_steps s cross join lateral (select s.step_id = any (v_again) as again) x
+    where s.run_id = v_run.id and coalesce(s.parent_step_id <> all (v_again), true);
+    insert into conductor.flow_edges (run_id, need, step_id)
+    select v_new, e.need, e.step_id
+    from conductor.flow_edges e
+    join conductor.flow_steps n on n.run_id = v_new and n.step_id = e.need
+    join conductor.flow_steps d on d.run_id = v_new and d.step_id = e.step_id
+    where e.run_id = v_run.id;
+    perform conductor._count_waiting(v_new);
+
+    -- Before the run goes on: what is left of it may be code, which ends it at once.
+    perform conductor._frame(v_new, 'flow_run_started', jsonb_build_object(
+        'run_id', v_new, 'flow_name', v_run.flow_name, 'band', v_run.band, 'steps', conductor._step_list(v_new)));
+    perform conductor._run_advance(v_new, null);
+    perform conductor._warn_unserved(v_new);
+    return v_new;
+end
+$$;
+
+create or replace function conductor.flow_prune(older_than interval, max_runs integer default 1000) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_runs   bigint[];
+    v_hashes text[];
+begin
+    perform conductor._check_prune(flow_prune.older_than, flow_prune.max_runs);
+    -- One at a time: two would wait for each other's texts.
+    perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
+    select array_agg(k.id) into v_runs from (
+        select r.id from conductor.flow_runs r
+        where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
+        order by r.ended_at limit flow_prune.max_runs for update skip locked) k;
+    if v_runs is null then
+        return 0;
+    end if;
+    select array_agg(distinct h.hash) into v_hashes
+    from conductor.flow_steps s, unnest(array[s.prompt_hash, s.persona_hash]) h (hash)
+    where s.run_id = any (v_runs) and h.hash is not null;
+    delete from conductor.flow_runs r where r.id = any (v_runs);
+    perform conductor._prune_texts(v_hashes);
+    return cardinality(v_runs);
+end
+$$;
+
+create or replace function conductor.flow_prune_frames(older_than interval, max_runs integer default 1000) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_runs bigint[];
+begin
+    perform conductor._check_prune(flow_prune_frames.older_than, flow_prune_frames.max_runs);
+    select array_agg(k.id) into v_runs from (
+        select r.id from conductor.flow_runs r
+        where r.status <> 'running' and not r.frames_pruned
+          and r.ended_at < conductor._now() - flow_prune_frames.older_than
+        order by r.ended_at limit flow_prune_frames.max_runs for no key update skip locked) k;
+    delete from conductor.frames f
+    where f.run_id = any (v_runs) and f.type not in ('flow_run_started', 'flow_run_step_updated');
+    update conductor.flow_runs r set frames_pruned = true where r.id = any (v_runs);
+    return coalesce(cardinality(v_runs), 0);
+end
+$$;
+
+create or replace function conductor.regrant() returns integer
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_role  record;
+    v_count integer := 0;
+begin
+    for v_role in
+        select distinct p.proname, r.rolname
+        from pg_catalog.pg_proc p
+        cross join lateral pg_catalog.aclexplode(p.proacl) a
+        join pg_catalog.pg_roles r on r.oid = a.grantee
+        where p.pronamespace = 'conductor'::regnamespace and p.proname in ('flow_launch', 'flow_prune', 'task_claim')
+          and a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
+        order by r.rolname, p.proname
+    loop
+        case v_role.proname
+            when 'flow_launch' then perform conductor.grant_launcher(v_role.rolname);
+            when 'flow_prune' then perform conductor.grant_operator(v_role.rolname);
+            when 'task_claim' then perform conductor.grant_worker(v_role.rolname);
+        end case;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end
+$$;
+
+revoke all on all functions in schema conductor from public;
