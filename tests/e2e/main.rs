@@ -3,6 +3,7 @@
 
 mod advance_model;
 mod cancel;
+mod clocks;
 mod code_review;
 mod command_line;
 mod context;

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`cluster`] | a private PostgreSQL server for each test program, and databases in it |
+//! | [`clock`] | a clock that stands still, in place of the engine's |
 //! | [`fixture`] | one test's database, scripted model, worker and projects; checks at the end |
 //! | [`runs`] | launching and watching runs, in SQL |
 //! | [`worker`] | the program `conductor`: the daemon under test, and its commands |
@@ -13,6 +14,7 @@
 //! | [`sql_worker`] | a worker that is nothing but SQL |
 //! | [`tools`] | where the programs are that the tests need |
 
+pub mod clock;
 pub mod cluster;
 pub mod fixture;
 pub mod processes;
