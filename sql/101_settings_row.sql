@@ -21,5 +21,7 @@ $$;
 
 create trigger settings_replace before insert on settings
     for each row execute function conductor._settings_replace();
+-- A restore by several sessions at once runs with session_replication_role = replica.
+alter table conductor.settings enable always trigger settings_replace;
 
 insert into conductor.settings (home) values (conductor._home());

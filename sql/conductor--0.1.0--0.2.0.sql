@@ -4,6 +4,7 @@ create or replace function conductor._now() returns timestamptz
     language sql volatile
     return pg_catalog.clock_timestamp();
 
+alter table conductor.settings enable always trigger settings_replace;
 alter table conductor.projects alter column created_at set default conductor._now();
 alter table conductor.project_grants alter column granted_at set default conductor._now();
 alter table conductor.flow_definitions alter column defined_at set default conductor._now();

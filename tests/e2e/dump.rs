@@ -1,15 +1,19 @@
-//! A dump taken in the middle of a run carries all of it, and the run goes on where it is restored.
+//! A dump taken in the middle of a run carries all of it, in every form that a dump has, and the run goes on where it is
+//! restored.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
-use conductor_tests::harness::cluster::Cluster;
-use conductor_tests::harness::sql_worker;
+use conductor_tests::harness::runs::LONG;
+use conductor_tests::harness::sql_worker::{self, Claimed};
 use conductor_tests::harness::tools;
-use conductor_tests::harness::{Launch, Setup};
+use conductor_tests::harness::{Conductor, Launch, Setup};
+use tokio_postgres::Client;
 
-fn run(program: &str, arguments: &[&str]) {
+fn run(program: &str, arguments: &[&str], options: &str) {
     let output = Command::new(tools::postgres_programs().unwrap().join(program))
         .args(arguments)
+        .env("PGOPTIONS", options)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -17,92 +21,175 @@ fn run(program: &str, arguments: &[&str]) {
     assert_eq!(said, "", "{program} has nothing to warn of");
 }
 
+/// What a restore by several sessions at once needs: an archive does not know in which order the tables of an extension
+/// refer to each other, and their constraints are there before their rows.
+const WITHOUT_CHECKS: &str = "-c session_replication_role=replica";
+
+/// Dumps this test's database in a form and restores it into a new one; the new one's name. A directory is written and
+/// read by two sessions at once.
+async fn copied(c: &Conductor, form: &str) -> String {
+    let file = c.folder().join(format!("run.{form}"));
+    let (file, from) = (file.to_str().unwrap(), c.cluster.url(&c.database));
+    let name = c.cluster.create_empty_database().await;
+    let to = c.cluster.url(&name);
+    let dump = ["-F", form, "-d", &from, "-f", file];
+    let restore = ["--exit-on-error", "-d", &to, file];
+    match form {
+        "plain" => {
+            run("pg_dump", &dump, "");
+            run(
+                "psql",
+                &[
+                    "-Xq",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-o",
+                    "/dev/null",
+                    "-d",
+                    &to,
+                    "-f",
+                    file,
+                ],
+                "",
+            );
+        }
+        "custom" => {
+            run("pg_dump", &dump, "");
+            run("pg_restore", &restore, "");
+        }
+        _ => {
+            run("pg_dump", &[&dump[..], &["-j", "2"]].concat(), "");
+            run(
+                "pg_restore",
+                &[&["-j", "2"], &restore[..]].concat(),
+                WITHOUT_CHECKS,
+            );
+        }
+    }
+    name
+}
+
+/// Every row of every table of the schema, with how often it is there; but the home, which names the database, and the
+/// cursor of the dispatcher's turns, which begins anew.
+async fn rows(sql: &Client) -> BTreeSet<String> {
+    let tables = "select c.oid::regclass::text from pg_class c
+                  where c.relnamespace = 'conductor'::regnamespace and c.relkind = 'r' and c.relname <> 'dispatch'";
+    let mut rows = BTreeSet::new();
+    for table in sql.query(tables, &[]).await.unwrap() {
+        let table: String = table.get(0);
+        let query = format!(
+            "select count(*) || ' × ' || (to_jsonb(t) - 'home') from {table} t group by to_jsonb(t)"
+        );
+        let found = sql.query(&query, &[]).await.unwrap();
+        rows.extend(
+            found
+                .iter()
+                .map(|row| format!("{table}: {}", row.get::<_, String>(0))),
+        );
+    }
+    rows
+}
+
+/// A run of two angles of which one is finished and the other claimed, with what it has streamed.
+async fn half_a_run(c: &Conductor) -> (i64, Claimed) {
+    let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+    let launch = Launch::new("architectural-analysis", "What depends on what?").band("medium");
+    let run = c.launch(launch).await;
+    let claimed = sql_worker::claim(&c.sql, worker, 8).await.unwrap();
+    let [done, held]: [Claimed; 2] = claimed.try_into().expect("two angles are ready");
+    sql_worker::finish(&c.sql, &done, "kept: the first angle")
+        .await
+        .unwrap();
+    let stream = "select task_stream($1, $2::text::uuid,
+        '[{\"type\": \"message_started\"}, {\"type\": \"delta\", \"offset\": 0, \"text\": \"half\"}]')";
+    c.sql
+        .execute(stream, &[&held.task, &held.lease])
+        .await
+        .unwrap();
+    (run, done)
+}
+
 #[test]
-fn a_run_that_is_dumped_midway_and_restored_elsewhere_completes_there() {
+fn a_run_that_is_dumped_midway_in_any_form_completes_where_it_is_restored() {
     Setup::new().without_worker().run(async |c| {
-        let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
-        let launch = Launch::new("architectural-analysis", "What depends on what?").band("medium");
-        let run_id = c.launch(launch).await;
-        let claimed = sql_worker::claim(&c.sql, worker, 8).await.unwrap();
-        sql_worker::finish(&c.sql, &claimed[0], "kept: the first angle")
-            .await
-            .unwrap();
+        let (run_id, done) = half_a_run(c).await;
+        let before = rows(&c.sql).await;
+        for form in ["plain", "custom", "directory"] {
+            let copy = copied(c, form).await;
+            let there = c.cluster.connect(&copy).await.unwrap();
+            let after = rows(&there).await;
+            let differ: Vec<_> = before.symmetric_difference(&after).collect();
+            assert!(before.len() > 20 && differ.is_empty(), "{form}: {} rows, {differ:#?}", before.len());
 
-        let cluster = Cluster::shared();
-        let file = c.folder().join("run.dump");
-        let name: String = c
-            .sql
-            .query_one("select current_database()::text", &[])
-            .await
-            .unwrap()
-            .get(0);
-        run(
-            "pg_dump",
-            &[
-                "-Fc",
-                "-d",
-                &cluster.url(&name),
-                "-f",
-                file.to_str().unwrap(),
-            ],
-        );
-        let copy = cluster.create_empty_database().await;
-        run(
-            "pg_restore",
-            &[
-                "--exit-on-error",
-                "-d",
-                &cluster.url(&copy),
-                file.to_str().unwrap(),
-            ],
-        );
-        let there = cluster.connect(&copy).await.unwrap();
-        there
-            .batch_execute("set search_path = conductor")
-            .await
-            .unwrap();
+            // The copy does not dispatch before somebody says that it may.
+            let worker = sql_worker::register(&there, "by-hand", &[]).await.unwrap();
+            let refused = sql_worker::claim(&there, worker, 8).await.unwrap_err();
+            assert_eq!(refused.code().map(|code| code.code()), Some("55000"), "{form}");
+            there.execute("select flow_resume()", &[]).await.unwrap();
+            while sql_worker::drive(&there, worker).await.unwrap() > 0 {}
 
-        // The copy does not dispatch before somebody says that it may.
-        let worker = sql_worker::register(&there, "by-hand", &[]).await.unwrap();
-        let refused = sql_worker::claim(&there, worker, 8).await.unwrap_err();
+            let ended = "select status || ', violations ' || (select count(*) from flow_check())
+                         || ', steps done twice ' || (select count(*) from tasks t where t.run_id = r.id and t.attempt > 2)
+                         from flow_runs r where id = $1";
+            let ended: String = there.query_one(ended, &[&run_id]).await.unwrap().get(0);
+            assert_eq!(ended, "completed, violations 0, steps done twice 0", "{form}");
+            let kept = "select flow_step_output($1, $2)";
+            let kept: String = there.query_one(kept, &[&run_id, &done.step_id]).await.unwrap().get(0);
+            assert_eq!(kept, "kept: the first angle", "{form}");
+            // Sequences go on after what was restored.
+            let next = "select flow_launch('research', 'Another?')";
+            let next: i64 = there.query_one(next, &[]).await.unwrap().get(0);
+            assert_eq!(next, run_id + 1, "{form}");
+            drop(there);
+            c.cluster.drop_database(&copy).await;
+        }
+    });
+}
+
+#[test]
+fn a_worker_at_the_copy_takes_the_run_up_when_it_is_adopted_and_the_original_goes_on_for_itself() {
+    Setup::new().without_worker().run(async |c| {
+        let (run_id, _) = half_a_run(c).await;
+        let original = c.database.clone();
+        let copy = copied(c, "custom").await;
+        // From here on the test looks at the copy.
+        c.environment.database = c.cluster.url(&copy);
+        c.sql = c.cluster.connect(&copy).await.unwrap();
+        c.start_worker();
+        c.until(
+            "the worker says that this is a copy",
+            LONG,
+            async |c: &Conductor| {
+                let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();
+                (log.contains("is a copy") && log.contains("flow_resume")).then_some(())
+            },
+        )
+        .await;
         assert_eq!(
-            refused.code().map(|c| c.code().to_owned()).as_deref(),
-            Some("55000")
+            c.step(run_id, "behavior").await.status,
+            "running",
+            "as it was dumped"
         );
-        there.execute("select flow_resume()", &[]).await.unwrap();
-        while sql_worker::drive(&there, worker).await.unwrap() > 0 {}
-
-        let row = there
-            .query_one(
-                "select status, report from flow_runs where id = $1",
-                &[&run_id],
-            )
-            .await
-            .unwrap();
-        assert_eq!(row.get::<_, String>(0), "completed");
-        let kept: String = there
-            .query_one(
-                "select flow_step_output($1, $2)",
-                &[&run_id, &claimed[0].step_id],
-            )
-            .await
-            .unwrap()
-            .get(0);
-        assert_eq!(kept, "kept: the first angle");
-        let wrong: i64 = there
+        c.sql.execute("select flow_resume()", &[]).await.unwrap();
+        c.completed(run_id, LONG).await;
+        c.stop_worker();
+        let wrong: i64 = c
+            .sql
             .query_one("select count(*) from flow_check()", &[])
             .await
             .unwrap()
             .get(0);
         assert_eq!(wrong, 0);
-        // Sequences go on after what was restored.
-        let next: i64 = there
-            .query_one("select flow_launch('research', 'Another?')", &[])
+
+        c.sql = c.cluster.connect(&original).await.unwrap();
+        assert_eq!(c.status(run_id).await.0, "running");
+        let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+        let asked = c
+            .sql
+            .query("select verdict from task_heartbeat($1, '{}')", &[&worker])
             .await
-            .unwrap()
-            .get(0);
-        assert_eq!(next, run_id + 1);
-        drop(there);
-        cluster.drop_database(&copy).await;
+            .unwrap();
+        assert!(asked.is_empty());
+        c.cluster.drop_database(&copy).await;
     });
 }
