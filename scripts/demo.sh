@@ -40,7 +40,7 @@ if [ -z "$(DATABASE=postgres demo_psql -U postgres -Atc "select 1 from pg_databa
   DATABASE=postgres demo_psql -U postgres -c "create database $DATABASE"
   fresh=yes
 fi
-# An extension that was built anew may have other functions; before the first release the demo makes it again.
+# An extension that was built anew may have other functions without being of another version: the demo makes it again.
 if [ -n "${fresh:-}" ]; then
   demo_psql -U postgres -c 'set client_min_messages = warning' -c 'drop extension if exists conductor' -c 'drop schema if exists conductor cascade' -c 'create extension conductor'
   demo_psql -U postgres <<'SQL'

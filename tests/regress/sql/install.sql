@@ -30,6 +30,8 @@ where p.pronamespace = 'conductor'::regnamespace and p.prosecdef
   and not coalesce(array_to_string(p.proconfig, ','), '') like '%search_path=pg_catalog%' order by 1;
 select p.oid::regprocedure::text as unpinned_sql from pg_proc p join pg_language l on l.oid = p.prolang
 where p.pronamespace = 'conductor'::regnamespace and l.lanname <> 'c'
+  -- What was parsed when it was created looks nothing up when it runs.
+  and p.prosqlbody is null
   and not coalesce(array_to_string(p.proconfig, ','), '') like '%search_path=pg_catalog%' order by 1;
 
 -- The surface.

@@ -56,13 +56,26 @@ drop schema regress_bait cascade;
 set role conductor_regress_w;
 select count(*) from flow_runs;
 select flow_launch('research', 'q');
-select worker_register('w', 'h', 1, '0.1.0', 1, '{/}', '{}', '{"ok": true}') is not null as registered;
+select worker_register('w', 'h', 1, e.extversion, 1, '{/}', '{}', '{"ok": true}') is not null as registered
+from pg_extension e where e.extname = 'conductor';
 set role conductor_regress_none;
 select conductor.flow_catalog();
 set role conductor_regress_a;
 select count(*) > 0 as sees_own_messages from messages where run_id = :mine;
 select role, status from chat_messages((select min(chat_id) from flow_steps where run_id = :mine));
 select flow_cancel(:mine);
+reset role;
+-- After an upgrade: what the old version did not have is granted to whom it is for, and to nobody else.
+revoke execute on function flow_graph from conductor_regress_a;
+revoke execute on function flow_prune_frames from conductor_regress_o;
+revoke execute on function task_release from conductor_regress_w;
+select regrant();
+select r.rolname, has_function_privilege(r.oid, 'flow_graph(bigint, text)', 'execute') as graph,
+       has_function_privilege(r.oid, 'flow_prune_frames(interval, integer)', 'execute') as prune,
+       has_function_privilege(r.oid, 'task_release(bigint, uuid)', 'execute') as release
+from pg_roles r where r.rolname like 'conductor\_regress\__' order by 1;
+set role conductor_regress_o;
+select regrant();
 reset role;
 select invariant from flow_check();
 drop owned by conductor_regress_a, conductor_regress_b, conductor_regress_w, conductor_regress_o;
