@@ -1,5 +1,5 @@
 # The only commands anyone types. Each installs what it needs and is missing.
-.PHONY: help demo stop psql test torture lint install clean
+.PHONY: help demo stop psql test torture mutants lint install clean
 
 help:    ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test:    ## unit and property tests, tests inside a server, SQL regression, end-
 
 torture: ## many runs and random kills of everything, MINUTES=30 long, from SEED=random, then the verdict
 	@scripts/torture.sh
+
+mutants: ## take out one protection of the engine after the other, and see a test fail each time
+	@scripts/mutants.sh
 
 lint:    ## formatting and warnings, as errors
 	@scripts/lint.sh

@@ -3,9 +3,11 @@
 //! - [`scripted`]: the scripted model, also built as the program `scripted-model`.
 //! - [`harness`]: a private server, a database for each test, the worker under test, repositories.
 //! - [`torture`]: the crash test, also built as the program `torture`.
+//! - [`mutants`]: the engine with one protection taken out, also built as the program `mutants`.
 //!
 //! The tests themselves stand in `e2e/`, one file a theme.
 
 pub mod harness;
+pub mod mutants;
 pub mod scripted;
 pub mod torture;

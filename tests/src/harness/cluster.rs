@@ -18,6 +18,9 @@ use super::{processes, tools};
 
 const PREFIX: &str = "conductor-e2e-";
 
+/// Names a file of SQL that is run in each database in which the version under test was installed: a mutant.
+pub const AFTER_INSTALL: &str = "CONDUCTOR_AFTER_INSTALL";
+
 /// A server with its own data folder, socket folder and port.
 pub struct Cluster {
     folder: PathBuf,
@@ -236,12 +239,17 @@ impl Cluster {
     pub async fn create_database(&self, version: Option<&str>) -> String {
         let name = self.create_empty_database().await;
         let client = self.connect(&name).await.expect("the database answers");
-        let version = version.map(|version| format!(" version '{version}'"));
-        let create = format!("create extension conductor{}", version.unwrap_or_default());
+        let which = version.map(|version| format!(" version '{version}'"));
+        let create = format!("create extension conductor{}", which.unwrap_or_default());
         if let Err(error) = client.batch_execute(&create).await {
             panic!(
                 "{create}: {error:?}: is it installed in this server? (scripts/test.sh does it)"
             );
+        }
+        if let (None, Some(file)) = (version, std::env::var_os(AFTER_INSTALL)) {
+            let sql = std::fs::read_to_string(&file).expect("the file can be read");
+            let made = client.batch_execute(&sql).await;
+            made.expect("the mutant can be made");
         }
         name
     }
