@@ -16,8 +16,9 @@ as $$
         select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id), x.body, r.model
         from chat c
         join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
-        join conductor.texts x on x.hash = s.prompt_hash
         join conductor.flow_runs r on r.id = p_run
+        -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
+        cross join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x
         order by c.id
         returning id, chat_id
     )

@@ -13,11 +13,14 @@ declare
         'the project changed during the run: a later snapshot has digest %s', run_snapshot.tree_digest));
 begin
     select t.run_id into v_run from conductor.tasks t
+    where t.id = run_snapshot.task and t.lease = run_snapshot.lease;
+    perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
+    -- The task may have been taken back while the run was waited for.
+    perform 1 from conductor.tasks t
     where t.id = run_snapshot.task and t.lease = run_snapshot.lease and t.state = 'running';
     if not found then
         perform conductor._stale_lease(run_snapshot.task);
     end if;
-    perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
     if run_snapshot.tree_digest is null or run_snapshot.host is null then
         raise exception using errcode = '22023',
             message = 'a snapshot needs a digest and a host', detail = format('task: %s', run_snapshot.task),

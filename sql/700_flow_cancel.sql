@@ -7,8 +7,8 @@ as $$
 declare
     v_status text;
 begin
-    perform conductor._require_run(flow_cancel.run);
-    select r.status into v_status from conductor.flow_runs r where r.id = flow_cancel.run for no key update;
+    perform conductor._lock_run(flow_cancel.run);
+    select r.status into v_status from conductor.flow_runs r where r.id = flow_cancel.run;
     if v_status = 'running' then
         perform conductor._run_end(flow_cancel.run, 'cancelled', format('cancelled by %s', conductor._caller()));
         v_status := 'cancelled';

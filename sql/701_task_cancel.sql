@@ -9,8 +9,7 @@ declare
     v_state text;
 begin
     select t.run_id into v_run from conductor.tasks t where t.id = task_cancel.task;
-    perform conductor._require_run(v_run);
-    perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
+    perform conductor._lock_run(v_run);
     update conductor.tasks t set state = 'cancelled'
     where t.id = task_cancel.task and t.state in ('pending', 'running');
     select t.state into v_state from conductor.tasks t where t.id = task_cancel.task;

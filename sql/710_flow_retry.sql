@@ -8,9 +8,9 @@ as $$
 declare
     v_run record;
 begin
-    perform conductor._require_run(flow_retry.run);
+    perform conductor._lock_run(flow_retry.run);
     select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
-    from conductor.flow_runs r where r.id = flow_retry.run for no key update;
+    from conductor.flow_runs r where r.id = flow_retry.run;
     if v_run.status not in ('failed', 'cancelled') then
         raise exception using errcode = '55000',
             message = 'only a failed or cancelled run can be retried',

@@ -14,9 +14,9 @@ declare
     v_again   text[];
     v_new     bigint;
 begin
-    perform conductor._require_run(flow_fork.run);
     -- A copy of a run that is just being advanced must not be of two minds.
-    select * into v_run from conductor.flow_runs r where r.id = flow_fork.run for no key update;
+    perform conductor._lock_run(flow_fork.run);
+    select * into v_run from conductor.flow_runs r where r.id = flow_fork.run;
     if not exists (select from conductor.flow_steps s where s.run_id = v_run.id and s.step_id = flow_fork.from_step) then
         raise exception using errcode = 'P0002', message = 'no such step',
             detail = format('run: %s, step: %s', flow_fork.run, coalesce(flow_fork.from_step, 'null')),

@@ -18,15 +18,12 @@ begin
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
         order by r.ended_at limit flow_prune.max_runs for update skip locked) k;
-    if v_runs is null then
-        return 0;
-    end if;
     select array_agg(distinct h.hash) into v_hashes
     from conductor.flow_steps s, unnest(array[s.prompt_hash, s.persona_hash]) h (hash)
     where s.run_id = any (v_runs) and h.hash is not null;
     delete from conductor.flow_runs r where r.id = any (v_runs);
     perform conductor._prune_texts(v_hashes);
-    return cardinality(v_runs);
+    return coalesce(cardinality(v_runs), 0);
 end
 $$;
 
@@ -75,7 +72,7 @@ create function conductor._prune_texts(p_hashes text[]) returns void
 as $$
 begin
     update conductor.texts x set stale = true where x.hash = any (p_hashes) and not x.stale;
-    if not conductor._lock_texts() then
+    if not exists (select from conductor.texts x where x.stale) or not conductor._lock_texts() then
         return;
     end if;
     delete from conductor.texts x

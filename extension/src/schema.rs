@@ -111,9 +111,14 @@ extension_sql_file!(
     requires = ["203__may_use_project"]
 );
 extension_sql_file!(
+    "../sql/205__lock_run.sql",
+    name = "205__lock_run",
+    requires = ["204__user_personas"]
+);
+extension_sql_file!(
     "../sql/210__frame.sql",
     name = "210__frame",
-    requires = ["204__user_personas"]
+    requires = ["205__lock_run"]
 );
 extension_sql_file!(
     "../sql/211__doorbell.sql",

@@ -12,6 +12,7 @@ mod hostile_output;
 mod hostile_repository;
 mod huge_output;
 mod launch_errors;
+mod locks;
 mod main_job;
 mod model_errors;
 mod own_flows;

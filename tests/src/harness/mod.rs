@@ -12,11 +12,13 @@
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
 //! | [`reader`] | a conversation with the scripted model in this process |
 //! | [`sql_worker`] | a worker that is nothing but SQL |
+//! | [`meeting`] | two sessions in each other's way |
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod clock;
 pub mod cluster;
 pub mod fixture;
+pub mod meeting;
 pub mod processes;
 pub mod reader;
 pub mod repository;
@@ -28,6 +30,7 @@ pub mod worker;
 
 pub use cluster::Cluster;
 pub use fixture::{Conductor, Setup};
+pub use meeting::{Meeting, Second};
 pub use repository::Repository;
 pub use runs::Launch;
 

@@ -1,0 +1,105 @@
+//! Pruning meets launching and another pruning.
+
+use conductor_tests::harness::Meeting;
+use conductor_tests::harness::Second::{PassesBy, Waits};
+
+use super::acts::*;
+use super::engine;
+
+/// A run of this flow that has ended.
+async fn ended(two: &Meeting<'_>, flow: &str) -> i64 {
+    let id = format!("{} as id", launch(flow, "null"));
+    let run = count(two, &id).await;
+    does(two, &cancel(run)).await;
+    run
+}
+
+async fn gone(two: &Meeting<'_>, run: i64) -> bool {
+    let left = format!("select count(*) from flow_runs where id = {run}");
+    count(two, &left).await == 0
+}
+
+const TEXTS_OF_NOBODY: &str = "select count(*) from texts x
+    where not exists (select from flow_steps s where x.hash in (s.prompt_hash, s.persona_hash))";
+
+pub async fn prune_and_prune(two: &Meeting<'_>) {
+    for _ in 0..2 {
+        ended(two, "research").await;
+    }
+    let runs = "select count(*) from flow_runs where status <> 'running'";
+    let all = count(two, runs).await;
+    let met = two.meet(&prune(1), Waits, &prune(1000)).await;
+    assert_eq!(met, ["1".to_owned(), (all - 1).to_string()]);
+    assert_eq!(count(two, TEXTS_OF_NOBODY).await, 0);
+}
+
+pub async fn prune_and_launch(two: &Meeting<'_>) {
+    // The launch waits, and pins texts that are gone as it goes on. One whose snapshot is older sees each of them twice:
+    // as it was, and as the launch has stored it again. Not every plan of a query would show it.
+    let run = ended(two, "research").await;
+    let call = launch("research", "null");
+    let joined =
+        format!("set local enable_nestloop = off; set local enable_mergejoin = off; {call}");
+    let [_, new] = two.meet(&prune(1000), Waits, &joined).await;
+    assert!(gone(two, run).await);
+    let new: i64 = new.parse().expect("the launch is a run");
+    sound(two, new).await;
+    goes_on(two, new).await;
+
+    // The prune does not wait for long: it leaves the texts to the next one.
+    let (run, other) = (
+        ended(two, "research").await,
+        ended(two, "architectural-analysis").await,
+    );
+    let [new, _] = two.meet(&call, PassesBy, &prune(1000)).await;
+    assert!(gone(two, run).await && gone(two, other).await);
+    assert!(count(two, TEXTS_OF_NOBODY).await > 0, "left for later");
+    does(two, "select conductor.flow_prune('1 hour')").await;
+    assert_eq!(
+        count(two, TEXTS_OF_NOBODY).await,
+        0,
+        "though it deletes no run"
+    );
+    goes_on(two, new.parse().expect("the launch is a run")).await;
+}
+
+#[test]
+fn a_prune_meets_a_launch_and_another_prune() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        prune_and_launch(&two).await;
+        prune_and_prune(&two).await;
+    });
+}
+
+#[test]
+fn a_run_that_is_pruned_meanwhile_is_no_run() {
+    engine(async |c| {
+        for level in ["read committed", "repeatable read"] {
+            let two = Meeting::new(c).at(level);
+            for call in [cancel, retry, |run| fork(run, "fold")] {
+                let run = ended(&two, "research").await;
+                let met = two.meet(&prune(1000), Waits, &call(run)).await;
+                assert_eq!(met, ["1", "P0002"], "{level}: {}", call(run));
+                assert!(gone(&two, run).await);
+            }
+            let run = ended(&two, "research").await;
+            let met = two.meet(&retry(run), PassesBy, &prune(1000)).await;
+            assert_eq!(met, [run.to_string(), "0".to_owned()], "it runs");
+            goes_on(&two, run).await;
+            does(&two, &prune(1000)).await;
+        }
+    });
+}
+
+#[test]
+fn a_late_finish_of_a_run_that_is_pruned_is_stale() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        let angles = Angles::last(&two).await;
+        does(&two, &cancel(angles.run)).await;
+        let call = finish(&angles.behavior, "too late");
+        let met = two.meet(&prune(1000), Waits, &call).await;
+        assert_eq!(met, ["1", "QC001"]);
+    });
+}
