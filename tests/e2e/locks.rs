@@ -58,6 +58,7 @@ fn a_finish_meets_whoever_looks_after_the_run() {
         let two = Meeting::new(c);
         pairs::finish_and_resume(&two).await;
         pairs::stream_and_finish(&two).await;
+        pairs::raw_update_and_raw_update(&two).await;
     });
 }
 
@@ -73,6 +74,7 @@ fn above_read_committed_a_retry_cures_every_meeting() {
         pairs::stream_and_cancel(&two).await;
         pairs::snapshot_and_cancel(&two).await;
         pairs::fork_and_cancel(&two).await;
+        pairs::raw_update_and_raw_update(&two).await;
         pairs::finish_and_resume(&two).await;
         pairs::launch_and_launch_with_one_key(&two).await;
         pruning::prune_and_launch(&two).await;

@@ -8,6 +8,7 @@ mod code_review;
 mod command_line;
 mod context;
 mod dump;
+mod fencing;
 mod hostile_output;
 mod hostile_repository;
 mod huge_output;

@@ -225,19 +225,37 @@ pub async fn finish_and_resume(two: &Meeting<'_>) {
     goes_on(two, angles.run).await;
 }
 
+/// Two that settle the last steps of a wave and change nothing else of the run: the second must see what the first did.
+pub async fn raw_update_and_raw_update(two: &Meeting<'_>) {
+    for cancels in [false, true] {
+        let angles = Angles::new(two).await;
+        let (structure, behavior) = (&angles.structure, &angles.behavior);
+        let one = if cancels {
+            task_cancel(structure)
+        } else {
+            raw_update(structure)
+        };
+        let version = format!("select version from flow_runs where id = {}", angles.run);
+        let before = count(two, &version).await;
+        two.meet(&one, Waits, &raw_update(behavior)).await;
+        assert_eq!(count(two, &version).await, before + 2, "each updates it");
+        let now = statuses(two, angles.run, ["behavior", "fold", "synthesis"]).await;
+        assert_eq!(now, ["completed", "completed", "pending"], "{}", two.level);
+        goes_on(two, angles.run).await;
+    }
+}
+
 /// An `UPDATE` by whoever may write tables takes the way of a finish.
 pub async fn raw_update_and_cancel(two: &Meeting<'_>) {
-    let raw =
-        |task: i64| format!("update conductor.tasks set state = 'completed' where id = {task}");
     let angles = Angles::last(two).await;
-    let call = raw(angles.behavior.task);
+    let call = raw_update(&angles.behavior);
     let met = two.meet(&call, Waits, &cancel(angles.run)).await;
     assert_eq!(met, ["", "cancelled"]);
     assert_eq!(two.c.step(angles.run, "behavior").await.status, "completed");
     cancelled_and_goes_on(two, angles.run).await;
 
     let angles = Angles::last(two).await;
-    let call = raw(angles.behavior.task);
+    let call = raw_update(&angles.behavior);
     let met = two.meet(&cancel(angles.run), Waits, &call).await;
     assert_eq!(met, ["cancelled", "QC002"]);
     cancelled_and_goes_on(two, angles.run).await;

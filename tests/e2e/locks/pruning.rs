@@ -1,5 +1,7 @@
 //! Pruning meets launching and another pruning.
 
+use std::cell::Cell;
+
 use conductor_tests::harness::Meeting;
 use conductor_tests::harness::Second::{PassesBy, Waits};
 
@@ -28,7 +30,17 @@ pub async fn prune_and_prune(two: &Meeting<'_>) {
     }
     let runs = "select count(*) from flow_runs where status <> 'running'";
     let all = count(two, runs).await;
-    let met = two.meet(&prune(1), Waits, &prune(1000)).await;
+    // The second has not taken a run when it waits: the texts of those would be the first one's as well.
+    let free = Cell::new(0);
+    let look = async || {
+        let sql = two.c.connect().await;
+        let untaken = "select from flow_runs where status <> 'running' for update skip locked";
+        free.set(sql.query(untaken, &[]).await.unwrap().len() as i64);
+    };
+    let met = two
+        .meet_and_look(&prune(1), Waits, &prune(1000), look)
+        .await;
+    assert_eq!(free.get(), all - 1);
     assert_eq!(met, ["1".to_owned(), (all - 1).to_string()]);
     assert_eq!(count(two, TEXTS_OF_NOBODY).await, 0);
 }

@@ -21,6 +21,7 @@ select project_grant('regres', 'conductor_regress_a');
 set role conductor_regress_a;
 select flow_launch('research', 'Mine?', project => 'regress') as mine \gset
 select launched_by from flow_runs where id = :mine;
+select min(id) as task from tasks where run_id = :mine \gset
 select project_register('x', '/x');
 select flow_resume();
 select count(*) from task_claim(1, 1);
@@ -32,6 +33,9 @@ select count(*) as runs, (select count(*) from flow_steps where run_id = :mine) 
 from flow_runs where id = :mine;
 select flow_report(:mine);
 select flow_cancel(:mine);
+select flow_retry(:mine);
+select flow_fork(:mine, 'fold');
+select task_cancel(:task);
 select * from flow_frames(:mine);
 select count(*) from texts;
 -- Nobody replaces what somebody else has defined.
@@ -56,13 +60,19 @@ drop schema regress_bait cascade;
 set role conductor_regress_w;
 select count(*) from flow_runs;
 select flow_launch('research', 'q');
+select flow_cancel(:mine);
+select task_cancel(:task);
 select worker_register('w', 'h', 1, e.extversion, 1, '{/}', '{}', '{"ok": true}') is not null as registered
 from pg_extension e where e.extname = 'conductor';
 set role conductor_regress_none;
 select conductor.flow_catalog();
+select conductor.flow_cancel(:mine);
 set role conductor_regress_a;
 select count(*) > 0 as sees_own_messages from messages where run_id = :mine;
 select role, status from chat_messages((select min(chat_id) from flow_steps where run_id = :mine));
+set role conductor_regress_o;
+select task_cancel(:task) as by_an_operator;
+set role conductor_regress_a;
 select flow_cancel(:mine);
 reset role;
 -- After an upgrade: what the old version did not have is granted to whom it is for, and to nobody else.
