@@ -6,6 +6,24 @@ as $$
     select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
 $$;
 
+-- Whether a worker's version agrees with the extension's: major and minor are the same.
+create function conductor._agrees(p_version text) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select regexp_replace(p_version, '^(\d+\.\d+)\..*$', '\1')
+        is not distinct from regexp_replace(e.extversion, '^(\d+\.\d+)\..*$', '\1')
+    from pg_catalog.pg_extension e where e.extname = 'conductor'
+$$;
+
+-- Whether a worker can be given tasks at all.
+create function conductor._is_fit(p_worker conductor.workers) returns boolean
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select p_worker.healthy and conductor._is_live(p_worker) and conductor._agrees(p_worker.version)
+$$;
+
 -- Whether a worker serves a root (null: no project) and a model (null: any). A root is served by itself or a folder above.
 create function conductor._serves(p_worker conductor.workers, p_root text, p_model text) returns boolean
     language sql immutable

@@ -16,15 +16,21 @@ begin
     if v_live = 0 then
         return 'no worker is alive: start one with conductor worker';
     end if;
-    if not exists (select from conductor.workers w where conductor._is_live(w) and w.healthy) then
+    if not exists (select from conductor.workers w where conductor._is_live(w) and conductor._agrees(w.version)) then
+        return (select format('worker and extension are of different versions (%s, extension %s): install the same of both',
+                    string_agg(distinct w.version, ', '), max(e.extversion))
+                from conductor.workers w, pg_catalog.pg_extension e
+                where conductor._is_live(w) and e.extname = 'conductor');
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_fit(w)) then
         select string_agg(distinct coalesce(c.value ->> 'detail', c.value ->> 'name'), '; ') into v_why
         from conductor.workers w, jsonb_path_query(w.self_check, '$.checks[*] ? (@.ok == false)') c (value)
         where conductor._is_live(w);
         return 'no worker is fit to run: ' || coalesce(v_why, 'see self_check in conductor.workers');
     end if;
-    if not exists (select from conductor.workers w where conductor._is_live(w) and w.healthy
+    if not exists (select from conductor.workers w where conductor._is_fit(w)
                    and conductor._serves(w, v_run.project_root, v_run.model)) then
-        if exists (select from conductor.workers w where conductor._is_live(w) and w.healthy
+        if exists (select from conductor.workers w where conductor._is_fit(w)
                    and conductor._serves(w, v_run.project_root, null)) then
             return format('no live worker serves model %s', v_run.model);
         end if;

@@ -22,14 +22,7 @@ begin
                 worker_register.pid, worker_register.slots),
             hint = 'conductor worker gives them';
     end if;
-    if regexp_replace(worker_register.version, '^(\d+\.\d+)\..*$', '\1')
-        is distinct from regexp_replace(v_version, '^(\d+\.\d+)\..*$', '\1')
-    then
-        raise exception using errcode = '55000',
-            message = 'the worker and the extension are of different versions',
-            detail = format('worker: %s, extension: %s', worker_register.version, v_version),
-            hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
-    end if;
+    perform conductor._require_version(worker_register.version);
     select w.pid into v_former from conductor.workers w
     where w.host = worker_register.host and w.name = worker_register.name for update;
 

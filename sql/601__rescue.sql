@@ -13,9 +13,13 @@ declare
     v_taken integer;
     v_lease interval := (select s.lease from conductor.settings s);
     v_lost  bigint[];
+    v_since timestamptz;
 begin
-    -- After a restart every worker first gets the time of a lease to find its way back.
-    if p_worker is null and pg_postmaster_start_time() > conductor._now() - v_lease then
+    -- After a restart every worker first gets the time of a lease to find its way back. The WAL writer begins when writes
+    -- are taken: also after a crash that the postmaster outlived, and when a standby was promoted.
+    select greatest(pg_postmaster_start_time(), max(a.backend_start)) into v_since
+    from pg_catalog.pg_stat_activity a where a.backend_type = 'walwriter';
+    if p_worker is null and v_since > conductor._now() - v_lease then
         return 0;
     end if;
     select array_agg(t.id) into v_lost from conductor.tasks t

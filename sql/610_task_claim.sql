@@ -1,5 +1,6 @@
 -- Hands a worker up to slots pending tasks that it serves, each with a fresh lease, one per run in turn, within the
--- limits of conductor.settings. No rows: nothing to do now. Raises P0002 for a worker that is not registered.
+-- limits of conductor.settings. No rows: nothing to do now. Raises P0002 for a worker that is not registered, and 55000
+-- in a copy that nobody adopted and for a worker of another version than the extension has by now.
 create function conductor.task_claim(worker bigint, slots integer)
     returns table (task_id bigint, run_id bigint, step_id text, lease uuid, attempt integer, agent text, model text,
                    mode_id text, system_prompt text, prompt text, chat_id bigint, project text, root text, input jsonb,
@@ -28,6 +29,7 @@ begin
     end if;
     select * into strict v_settings from conductor.settings;
     perform conductor._require_home();
+    perform conductor._require_version(v_worker.version);
     if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;
     end if;

@@ -23,7 +23,7 @@ begin
     -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.
     if v_run.snapshot_host <> p_worker.host and exists (
         select from conductor.workers w
-        where w.host = v_run.snapshot_host and w.healthy and conductor._is_live(w)
+        where w.host = v_run.snapshot_host and conductor._is_fit(w)
           and conductor._serves(w, v_run.project_root, v_run.model))
     then
         return null;

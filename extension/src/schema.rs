@@ -396,9 +396,14 @@ extension_sql_file!(
     requires = ["611__claim_one"]
 );
 extension_sql_file!(
+    "../sql/613__require_version.sql",
+    name = "613__require_version",
+    requires = ["612__require_home"]
+);
+extension_sql_file!(
     "../sql/620__stale_lease.sql",
     name = "620__stale_lease",
-    requires = ["612__require_home"]
+    requires = ["613__require_version"]
 );
 extension_sql_file!(
     "../sql/621_task_stream.sql",
