@@ -21,7 +21,7 @@ pub struct Given {
 /// What the daemon goes by.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub database: tokio_postgres::Config,
+    pub database: db::Servers,
     /// Projects outside of these are refused, whatever the database says.
     pub allow_roots: Vec<PathBuf>,
     pub slots: usize,
@@ -54,7 +54,8 @@ impl Given {
         }
         let allow_roots = self.allow_roots.iter().map(|root| absolute(root));
         Ok(Config {
-            database: db::resolve(self.database.as_deref(), env, "conductor worker")?,
+            database: db::resolve(self.database.as_deref(), env, "conductor worker")?
+                .that_take_writes()?,
             allow_roots: allow_roots.collect::<Result<_, _>>()?,
             slots: self.slots,
             state_dir: match self.state_dir {
@@ -199,6 +200,13 @@ mod tests {
                     ..given()
                 },
                 "name",
+            ),
+            (
+                Given {
+                    database: Some("postgres://h/d?target_session_attrs=read-only".into()),
+                    ..given()
+                },
+                "read-only",
             ),
             (
                 Given {

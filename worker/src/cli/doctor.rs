@@ -209,9 +209,9 @@ async fn look_at_rights(db: &Db) -> Line {
     match missing.await {
         Ok(None) => Line::good("worker's rights", "may call every worker function"),
         Ok(Some(missing)) => {
-            let role = db
-                .config()
-                .get_user()
+            let role = db.servers().hosts().first();
+            let role = role
+                .and_then(tokio_postgres::Config::get_user)
                 .unwrap_or("the worker's role")
                 .replace('\'', "''");
             Line::bad(

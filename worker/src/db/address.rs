@@ -1,14 +1,19 @@
 //! Which server, from a connection string, the `PG*` variables and the password file, as psql does it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use super::passwords::Passwords;
+use super::servers::Servers;
 
 /// Where Debian's servers, and then everybody else's, put their socket.
-const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+pub const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+/// How long one host may take, greetings included, when nobody says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes the connection settings. `url` wins over the environment, both over the defaults.
 ///
@@ -18,22 +23,112 @@ pub fn resolve(
     url: Option<&str>,
     env: &dyn Fn(&str) -> Option<String>,
     application: &str,
-) -> Result<Config, String> {
+) -> Result<Servers, String> {
+    let env = |name: &str| env(name).filter(|value| !value.is_empty());
+    if env("PGSERVICE").is_some() {
+        return Err("PGSERVICE is not supported: name host, port and database themselves".into());
+    }
+    let session = said(url, "target_session_attrs").or_else(|| env("PGTARGETSESSIONATTRS"));
+    let session = session.as_deref().map(session_attrs).transpose()?;
+    let tls = said(url, "sslmode").or_else(|| env("PGSSLMODE"));
+    if let Some(mode @ ("allow" | "verify-ca" | "verify-full")) = tls.as_deref() {
+        return Err(no_tls(mode));
+    }
     let mut config = match url {
         Some(url) => {
             Config::from_str(url).map_err(|e| format!("bad connection string: {}", causes(&e)))?
         }
         None => Config::new(),
     };
-    let env = |name: &str| env(name).filter(|value| !value.is_empty());
+    set_hosts(&mut config, &env)?;
+    set_names(&mut config, &env, application);
+    config.target_session_attrs(session.unwrap_or(TargetSessionAttrs::Any));
+    config.ssl_mode(tls.as_deref().map_or(Ok(SslMode::Prefer), ssl_mode)?);
+    let sockets = |host: &Host| matches!(host, Host::Unix(_));
+    if config.get_hosts().iter().all(sockets) && config.get_hostaddrs().is_empty() {
+        config.ssl_mode(SslMode::Disable);
+    }
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(no_tls("require"));
+    }
+    set_limits(&mut config, &env)?;
+    let passwords = match (config.get_password(), env("PGPASSWORD")) {
+        (None, Some(password)) => {
+            config.password(password);
+            None
+        }
+        (None, None) => Some(Passwords::load(&env)),
+        (Some(_), _) => None,
+    };
+    Servers::new(&config, passwords.as_ref())
+}
+
+/// What a connection string says of a setting of its own, and not of another whose name ends alike.
+fn said(url: Option<&str>, key: &str) -> Option<String> {
+    let url = url?;
+    let starts = |at: usize| {
+        let before = url[..at].chars().next_back();
+        before.is_none_or(|c| c == '?' || c == '&' || c.is_whitespace())
+    };
+    let found = url.match_indices(key).filter(|(at, _)| starts(*at));
+    let mut values = found.filter_map(|(at, _)| {
+        let value = url[at + key.len()..].trim_start().strip_prefix('=')?;
+        let value = value
+            .trim_start()
+            .split(|c: char| c == '&' || c.is_whitespace());
+        value
+            .into_iter()
+            .next()
+            .map(|value| value.trim_matches('\''))
+    });
+    values.next().map(str::to_owned)
+}
+
+fn session_attrs(value: &str) -> Result<TargetSessionAttrs, String> {
+    match value {
+        "any" => Ok(TargetSessionAttrs::Any),
+        "read-write" => Ok(TargetSessionAttrs::ReadWrite),
+        "read-only" => Ok(TargetSessionAttrs::ReadOnly),
+        _ => Err(format!(
+            "target_session_attrs={value} is not supported: say read-write, read-only or any"
+        )),
+    }
+}
+
+fn ssl_mode(value: &str) -> Result<SslMode, String> {
+    match value {
+        "disable" => Ok(SslMode::Disable),
+        "prefer" => Ok(SslMode::Prefer),
+        "require" => Ok(SslMode::Require),
+        _ => Err(no_tls(value)),
+    }
+}
+
+fn no_tls(mode: &str) -> String {
+    format!(
+        "sslmode={mode} is not supported, there is no TLS yet: say disable or prefer, and reach a server elsewhere \
+         through a tunnel"
+    )
+}
+
+fn set_hosts(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        match env("PGHOST") {
-            Some(hosts) => hosts.split(',').for_each(|host| {
-                config.host(host);
-            }),
-            None => {
-                config.host(default_host());
-            }
+        let (hosts, addresses) = (env("PGHOST"), env("PGHOSTADDR"));
+        for address in addresses.iter().flat_map(|list| list.split(',')) {
+            let address = address
+                .parse()
+                .map_err(|_| format!("PGHOSTADDR is not an address: {address:?}"))?;
+            config.hostaddr(address);
+        }
+        for host in hosts.iter().flat_map(|list| list.split(',')) {
+            config.host(if host.is_empty() {
+                default_host()
+            } else {
+                host
+            });
+        }
+        if hosts.is_none() && addresses.is_none() {
+            config.host(default_host());
         }
     }
     if config.get_ports().is_empty() {
@@ -44,6 +139,10 @@ pub fn resolve(
             config.port(port);
         }
     }
+    Ok(())
+}
+
+fn set_names(config: &mut Config, env: &dyn Fn(&str) -> Option<String>, application: &str) {
     if config.get_user().is_none()
         && let Some(user) = env("PGUSER")
     {
@@ -59,25 +158,19 @@ pub fn resolve(
     {
         config.options(options);
     }
-    if config.get_password().is_none() {
-        if let Some(password) = env("PGPASSWORD") {
-            config.password(password);
-        } else if let Some(password) =
-            password_file(&env).and_then(|file| from_password_file(&file, &config))
-        {
-            config.password(password);
-        }
-    }
     if config.get_application_name().is_none() {
-        config.application_name(application);
+        config.application_name(env("PGAPPNAME").unwrap_or_else(|| application.to_owned()));
     }
-    set_limits(&mut config);
-    Ok(config)
 }
 
-fn set_limits(config: &mut Config) {
+fn set_limits(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(Duration::from_secs(10));
+        let given = env("PGCONNECT_TIMEOUT").map(|seconds| {
+            let seconds = seconds.trim().parse::<u64>();
+            seconds.map_err(|_| "PGCONNECT_TIMEOUT is not a number of seconds".to_owned())
+        });
+        let given = given.transpose()?.filter(|seconds| *seconds > 0);
+        config.connect_timeout(given.map_or(CONNECT_TIMEOUT, Duration::from_secs));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(Duration::from_secs(30));
@@ -87,6 +180,7 @@ fn set_limits(config: &mut Config) {
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
     }
+    Ok(())
 }
 
 fn default_host() -> &'static str {
@@ -94,94 +188,6 @@ fn default_host() -> &'static str {
         .into_iter()
         .find(|folder| Path::new(folder).join(".s.PGSQL.5432").exists())
         .unwrap_or(SOCKET_FOLDERS[0])
-}
-
-/// The server as a person would name it, without user or password: `db.example.org:5432/shop`.
-pub fn shown(config: &Config) -> String {
-    let port_of = |index: usize| {
-        let ports = config.get_ports();
-        ports
-            .get(index)
-            .or_else(|| ports.first())
-            .copied()
-            .unwrap_or(5432)
-    };
-    let mut hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| match host {
-            Host::Tcp(name) => format!("{name}:{}", port_of(index)),
-            Host::Unix(folder) => format!("{}:{}", folder.display(), port_of(index)),
-        })
-        .collect();
-    if hosts.is_empty() {
-        let addresses = config.get_hostaddrs().iter().enumerate();
-        hosts = addresses
-            .map(|(index, address)| format!("{address}:{}", port_of(index)))
-            .collect();
-    }
-    match config.get_dbname().or(config.get_user()) {
-        Some(name) => format!("{}/{name}", hosts.join(",")),
-        None => hosts.join(","),
-    }
-}
-
-fn password_file(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    env("PGPASSFILE")
-        .map(PathBuf::from)
-        .or_else(|| env("HOME").map(|home| Path::new(&home).join(".pgpass")))
-}
-
-/// The first line `host:port:database:user:password` that fits; a file others may read is passed over, as psql does.
-fn from_password_file(file: &Path, config: &Config) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(file).ok()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return None;
-    }
-    let text = std::fs::read_to_string(file).ok()?;
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(name)) => name.clone(),
-        _ => "localhost".to_owned(),
-    };
-    let port = config
-        .get_ports()
-        .first()
-        .copied()
-        .unwrap_or(5432)
-        .to_string();
-    let user = config.get_user()?;
-    let database = config.get_dbname().unwrap_or(user);
-    let wanted = [host.as_str(), port.as_str(), database, user];
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .find_map(|line| {
-            let fields = split_unescaped(line);
-            let fits = fields.len() == 5
-                && fields
-                    .iter()
-                    .zip(wanted)
-                    .all(|(field, want)| field == "*" || field == want);
-            fits.then(|| fields[4].clone())
-        })
-}
-
-/// Splits at colons; a backslash takes the character after it as it stands.
-fn split_unescaped(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            ':' => fields.push(String::new()),
-            '\\' => fields
-                .last_mut()
-                .expect("never empty")
-                .extend(characters.next()),
-            _ => fields.last_mut().expect("never empty").push(c),
-        }
-    }
-    fields
 }
 
 fn causes(error: &tokio_postgres::Error) -> String {
@@ -204,76 +210,135 @@ mod tests {
         move |name| map.get(name).cloned()
     }
 
+    fn servers(url: &str, pairs: &[(&str, &str)]) -> Servers {
+        resolve(Some(url), &environment(pairs), "conductor").unwrap()
+    }
+
+    fn first(url: &str, pairs: &[(&str, &str)]) -> Config {
+        servers(url, pairs).hosts()[0].clone()
+    }
+
     #[test]
     fn the_url_wins_and_the_environment_fills_what_it_leaves_out() {
-        let env = environment(&[
+        let pairs = [
             ("PGHOST", "elsewhere"),
             ("PGPORT", "6000"),
             ("PGUSER", "ann"),
             ("PGPASSWORD", "pw"),
-        ]);
-        let config = resolve(Some("host=db.example.org dbname=shop"), &env, "conductor").unwrap();
-        assert_eq!(shown(&config), "db.example.org:6000/shop");
+            ("PGTARGETSESSIONATTRS", "read-write"),
+            ("PGCONNECT_TIMEOUT", "3"),
+        ];
+        let servers = servers("host=db.example.org dbname=shop", &pairs);
+        assert_eq!(servers.shown(), "db.example.org:6000/shop");
+        let config = &servers.hosts()[0];
         assert_eq!(config.get_user(), Some("ann"));
         assert_eq!(config.get_password(), Some("pw".as_bytes()));
         assert_eq!(config.get_application_name(), Some("conductor"));
+        assert_eq!(
+            config.get_target_session_attrs(),
+            TargetSessionAttrs::ReadWrite
+        );
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        let url = "postgres://h/d?target_session_attrs=any&connect_timeout=7";
+        let config = first(url, &pairs);
+        assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::Any);
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
     }
 
     #[test]
     fn several_hosts_keep_their_own_ports() {
-        let url = "host=a,b port=5433,5434 dbname=shop target_session_attrs=read-write";
-        let config = resolve(Some(url), &environment(&[]), "conductor").unwrap();
-        assert_eq!(shown(&config), "a:5433,b:5434/shop");
+        for url in [
+            "host=a,b port=5433,5434 dbname=shop target_session_attrs=read-write",
+            "postgres://u@a:5433,b:5434/shop?target_session_attrs=read-write",
+        ] {
+            let servers = servers(url, &[]);
+            assert_eq!(servers.shown(), "a:5433,b:5434/shop");
+            for config in servers.hosts() {
+                let attrs = config.get_target_session_attrs();
+                assert_eq!(attrs, TargetSessionAttrs::ReadWrite);
+            }
+        }
+        let pairs = [("PGHOST", "a,b"), ("PGPORT", "5433,5434"), ("PGUSER", "u")];
+        let servers = resolve(None, &environment(&pairs), "c").unwrap();
+        assert_eq!(servers.shown(), "a:5433,b:5434/u");
     }
 
     #[test]
     fn limits_are_set_unless_the_url_sets_them() {
-        let config = resolve(Some("postgres://h/d"), &environment(&[]), "conductor").unwrap();
-        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(10)));
-        assert_eq!(
-            config.get_tcp_user_timeout(),
-            Some(&Duration::from_secs(30))
-        );
+        let config = first("postgres://h/d", &[]);
+        assert_eq!(config.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
+        let limit = Some(&Duration::from_secs(30));
+        assert_eq!(config.get_tcp_user_timeout(), limit);
         assert_eq!(config.get_keepalives_idle(), Duration::from_secs(20));
-        let config = resolve(
-            Some("postgres://h/d?connect_timeout=3"),
-            &environment(&[]),
-            "c",
-        )
-        .unwrap();
-        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
     }
 
     #[test]
     fn an_error_names_the_setting_and_no_password() {
-        let error = resolve(
-            Some("postgres://u:secret@h/d?colour=red"),
-            &environment(&[]),
-            "c",
-        )
-        .unwrap_err();
+        let wrong = |url: &str| resolve(Some(url), &environment(&[]), "c").unwrap_err();
+        for (url, named) in [
+            ("postgres://u:secret@h/d?colour=red", "colour"),
+            ("host=a,b,c port=1,2 password=secret", "2 ports"),
+            (
+                "postgres://u:secret@h/d?target_session_attrs=prefer-standby",
+                "say read-write",
+            ),
+            ("postgres://u:secret@h/d?sslmode=require", "no TLS yet"),
+            (
+                "host=h password=secret sslmode = 'verify-full'",
+                "no TLS yet",
+            ),
+        ] {
+            let error = wrong(url);
+            assert!(
+                error.contains(named) && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        for (name, value) in [
+            ("PGPORT", "x1"),
+            ("PGCONNECT_TIMEOUT", "soon"),
+            ("PGHOSTADDR", "here"),
+            ("PGSERVICE", "shop"),
+        ] {
+            let error = resolve(None, &environment(&[(name, value)]), "c").unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+        let env = environment(&[("PGHOST", "h"), ("PGSSLMODE", "require")]);
         assert!(
-            error.contains("colour") && !error.contains("secret"),
-            "{error}"
+            resolve(None, &env, "c")
+                .unwrap_err()
+                .contains("sslmode=require")
         );
-        let error = resolve(None, &environment(&[("PGPORT", "x1")]), "c").unwrap_err();
-        assert!(error.contains("PGPORT"), "{error}");
     }
 
     #[test]
-    fn the_password_file_is_read_when_only_its_owner_may() {
+    fn a_socket_needs_no_tls() {
+        let config = first("host=/tmp sslmode=require", &[]);
+        assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+    }
+
+    #[test]
+    fn each_host_has_its_own_password_from_a_file_that_only_its_owner_may_read() {
         use std::os::unix::fs::PermissionsExt;
         let file = std::env::temp_dir().join(format!("conductor-pgpass-{}", uuid::Uuid::new_v4()));
-        std::fs::write(&file, "# mine\nother:*:*:*:no\nh:5432:d:*:pa\\:ss\n").unwrap();
+        std::fs::write(
+            &file,
+            "# mine\nother:*:*:*:no\na:5432:d:*:pa\\:ss\nb:6:d:u:second\n",
+        )
+        .unwrap();
         let env = environment(&[("PGPASSFILE", file.to_str().unwrap())]);
-        let password = |mode| {
+        let passwords = |mode| {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            let config = resolve(Some("postgres://u@h/d"), &env, "c").unwrap();
-            config.get_password().map(<[u8]>::to_vec)
+            let servers = resolve(Some("postgres://u@a:5432,b:6,c:7/d"), &env, "c").unwrap();
+            let password = |config: &Config| config.get_password().map(<[u8]>::to_vec);
+            servers.hosts().iter().map(password).collect::<Vec<_>>()
         };
-        let (open, closed) = (password(0o644), password(0o600));
+        let (open, closed) = (passwords(0o644), passwords(0o600));
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(open, None);
-        assert_eq!(closed, Some(b"pa:ss".to_vec()));
+        assert_eq!(open, [None, None, None]);
+        assert_eq!(
+            closed,
+            [Some(b"pa:ss".to_vec()), Some(b"second".to_vec()), None]
+        );
     }
 }

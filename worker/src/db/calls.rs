@@ -203,17 +203,18 @@ impl Db {
         Ok(row.try_get(0)?)
     }
 
-    /// Renews the leases and returns those to end.
+    /// Renews the leases and returns those to end. Given up after `limit`, while there is time for another.
     pub async fn heartbeat(
         &self,
         worker: i64,
         leases: &[Uuid],
+        limit: Duration,
     ) -> Result<Vec<(Uuid, Verdict)>, Failure> {
         let rows = self
             .session()
             .await?
             .rows(
-                CALL_LIMIT,
+                limit.min(CALL_LIMIT),
                 "select lease, verdict from conductor.task_heartbeat($1, $2)",
                 &[(&worker, Type::INT8), (&leases, Type::UUID_ARRAY)],
             )

@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Notification};
+use tokio_postgres::{AsyncMessage, Client, Notification};
 
 use super::failure::Failure;
 use super::session::Db;
 use crate::backoff::Backoff;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const PROOF_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a notification says: where to look, never what is there.
@@ -68,6 +68,7 @@ async fn listen_once(
     rings: &mpsc::Sender<Ring>,
     backoff: &mut Backoff,
 ) -> Result<(), Failure> {
+    let mut gone = db.gone();
     let (client, mut heard, _driver) = connect(db).await?;
     let proof = format!("conductor_proof_{}", uuid::Uuid::new_v4().simple());
     let listens: Vec<String> = channels
@@ -75,10 +76,10 @@ async fn listen_once(
         .chain([&proof])
         .map(|channel| format!("listen {}", escape_identifier(channel)))
         .collect();
-    within(CONNECT_LIMIT, client.batch_execute(&listens.join("; "))).await?;
+    within(ANSWER_LIMIT, client.batch_execute(&listens.join("; "))).await?;
     let proved = prove(db, &proof, &mut heard, rings).await?;
     within(
-        CONNECT_LIMIT,
+        ANSWER_LIMIT,
         client.batch_execute(&format!("unlisten {}", escape_identifier(&proof))),
     )
     .await?;
@@ -92,6 +93,8 @@ async fn listen_once(
                 Some(notification) => forward(&notification, rings),
                 None => return Ok(()),
             },
+            // This connection may outlive what it was made for: a server that no longer takes writes rings no more.
+            Ok(()) = gone.changed() => return Err(Failure::Gone(gone.borrow().clone())),
             () = rings.closed() => return Ok(()),
         }
     }
@@ -107,9 +110,7 @@ impl Drop for Driver {
 }
 
 async fn connect(db: &Db) -> Result<(Client, mpsc::Receiver<Notification>, Driver), Failure> {
-    let connecting = timeout(CONNECT_LIMIT, db.config().connect(NoTls)).await;
-    let (client, mut connection) = connecting
-        .map_err(|_| Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs())))??;
+    let (client, mut connection) = db.servers().connect().await?;
     let (tell, heard) = mpsc::channel(256);
     let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -131,7 +132,7 @@ async fn prove(
     let mut session = db.session().await?;
     session
         .rows(
-            CONNECT_LIMIT,
+            ANSWER_LIMIT,
             "select pg_catalog.pg_notify($1, '')",
             &[(&channel, Type::TEXT)],
         )

@@ -4,12 +4,15 @@ mod address;
 mod calls;
 mod doorbell;
 mod failure;
+mod passwords;
+mod servers;
 mod session;
 
-pub use address::{resolve, shown};
+pub use address::resolve;
 pub use calls::{
     Claim, Ended, Finish, Limits, RecordedSnapshot, Registered, Registration, Verdict,
 };
 pub use doorbell::{Doorbell, Ring, listen};
 pub use failure::{Failure, Refusal};
+pub use servers::Servers;
 pub use session::{Db, Param, Session};

@@ -4,16 +4,17 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
 
 use super::failure::{Failure, Refusal};
+use super::servers::Servers;
 
-/// Longer than the limit of the socket: the server may accept and then say nothing.
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// How long the server may take to be told that a call was given up.
+const CANCEL_LIMIT: Duration = Duration::from_secs(15);
 /// A session that nobody used for so long is closed when the next one is taken.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -28,10 +29,27 @@ pub struct Db {
 }
 
 struct Inner {
-    config: Config,
+    servers: Servers,
     idle: Mutex<Vec<Idle>>,
     permits: Arc<Semaphore>,
     notices: Option<mpsc::UnboundedSender<Refusal>>,
+    /// Why a session last found the server gone.
+    gone: watch::Sender<String>,
+}
+
+impl Inner {
+    /// What one session finds the others would find, each after its own time: the idle ones are closed, and whoever
+    /// listens looks again.
+    fn found_gone(&self, reason: &str) {
+        self.idle().clear();
+        self.gone.send_replace(reason.to_owned());
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle
+            .lock()
+            .expect("no panic while idle sessions are held")
+    }
 }
 
 struct Idle {
@@ -53,34 +71,40 @@ impl Drop for Wire {
 
 impl Db {
     /// At most `sessions` connections at a time. Nothing is connected yet.
-    pub fn new(config: Config, sessions: usize) -> Self {
-        Db::with_notices(config, sessions, None)
+    pub fn new(servers: Servers, sessions: usize) -> Self {
+        Db::with_notices(servers, sessions, None)
     }
 
     /// As [`Db::new`]; warnings of the server are passed on instead of being logged.
     pub fn with_notices(
-        config: Config,
+        servers: Servers,
         sessions: usize,
         notices: Option<mpsc::UnboundedSender<Refusal>>,
     ) -> Self {
         Db {
             inner: Arc::new(Inner {
-                config,
+                servers,
                 idle: Mutex::new(Vec::new()),
                 permits: Arc::new(Semaphore::new(sessions.max(1))),
                 notices,
+                gone: watch::Sender::default(),
             }),
         }
     }
 
-    /// The settings that sessions are made with.
-    pub fn config(&self) -> &Config {
-        &self.inner.config
+    /// Where sessions are made.
+    pub fn servers(&self) -> &Servers {
+        &self.inner.servers
+    }
+
+    /// Changes to the reason whenever a session finds the server gone.
+    pub fn gone(&self) -> watch::Receiver<String> {
+        self.inner.gone.subscribe()
     }
 
     /// The server as a person would name it.
     pub fn shown(&self) -> String {
-        super::shown(&self.inner.config)
+        self.inner.servers.shown()
     }
 
     /// Takes an idle session or makes one; waits while all are taken. One attempt, bounded in time.
@@ -100,21 +124,13 @@ impl Db {
     }
 
     fn take_idle(&self) -> Option<Wire> {
-        let mut idle = self
-            .inner
-            .idle
-            .lock()
-            .expect("no panic while idle sessions are held");
+        let mut idle = self.inner.idle();
         idle.retain(|i| i.since.elapsed() < IDLE_LIMIT && !i.wire.client.is_closed());
         idle.pop().map(|i| i.wire)
     }
 
     async fn connect(&self) -> Result<Wire, Failure> {
-        let connecting = self.inner.config.connect(NoTls);
-        let (client, mut connection) =
-            timeout(CONNECT_LIMIT, connecting).await.map_err(|_| {
-                Failure::Gone(format!("no answer within {} s", CONNECT_LIMIT.as_secs()))
-            })??;
+        let (client, mut connection) = self.inner.servers.connect().await?;
         let notices = self.inner.notices.clone();
         let connection = tokio::spawn(async move {
             while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -164,18 +180,20 @@ impl Session {
             }
             Ok(Err(error)) => {
                 let failure = Failure::from(error);
-                self.usable = !matches!(failure, Failure::Gone(_));
+                match &failure {
+                    Failure::Gone(reason) => self.home.found_gone(reason),
+                    _ => self.usable = true,
+                }
                 Err(failure)
             }
             Err(_) => {
                 let cancel = client.cancel_token();
                 tokio::spawn(
-                    async move { timeout(CONNECT_LIMIT, cancel.cancel_query(NoTls)).await },
+                    async move { timeout(CANCEL_LIMIT, cancel.cancel_query(NoTls)).await },
                 );
-                Err(Failure::Gone(format!(
-                    "no answer within {} s",
-                    limit.as_secs()
-                )))
+                let reason = format!("no answer within {} s", limit.as_secs_f32());
+                self.home.found_gone(&reason);
+                Err(Failure::Gone(reason))
             }
         }
     }
@@ -206,12 +224,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(wire) = self.wire.take() else { return };
         if self.usable && !wire.client.is_closed() {
-            let mut idle = self
-                .home
-                .idle
-                .lock()
-                .expect("no panic while idle sessions are held");
-            idle.push(Idle {
+            self.home.idle().push(Idle {
                 wire,
                 since: Instant::now(),
             });

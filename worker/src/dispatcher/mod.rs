@@ -220,8 +220,10 @@ impl Dispatcher {
                 .values()
                 .map(|running| running.claim.lease)
                 .collect();
-            self.calls
-                .spawn(async move { Answer::Beaten(context.db.heartbeat(worker, &leases).await) });
+            let limit = self.beat_period();
+            self.calls.spawn(async move {
+                Answer::Beaten(context.db.heartbeat(worker, &leases, limit).await)
+            });
         }
         let idle = self.idle_runs();
         let context = self.context.clone();

@@ -12,6 +12,7 @@ impl Dispatcher {
         match ring {
             Ring::Listening { proved } => {
                 self.away = false;
+                self.said.remove("away");
                 self.poll = if proved { SLOW_POLL } else { DEAF_POLL };
                 let message = if proved {
                     "listening, the doorbell rings".to_owned()
@@ -48,8 +49,10 @@ impl Dispatcher {
             }
             Ring::Lost(reason) => {
                 let running = self.running.len();
-                if self.away {
+                if !self.is_news("away", &reason) {
                     tracing::debug!(reason, "the server is still away");
+                } else if self.away {
+                    tracing::warn!(reason, "the server is still away");
                 } else {
                     tracing::warn!(reason, running, "the server is away; what runs goes on");
                 }

@@ -1,0 +1,228 @@
+//! The hosts of one address, tried in turn as psql does it. Each has its own time, password and reason, so that one
+//! that is silent does not keep the others from being tried.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
+
+use super::failure::Failure;
+use super::passwords::Passwords;
+
+/// What the driver says of a server that must take writes and does not.
+const READ_ONLY: &str = "database does not allow writes";
+
+/// A server, or several of which one is to be found. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    hosts: Arc<[Config]>,
+    /// Which host took us last.
+    last: Arc<AtomicUsize>,
+}
+
+impl Servers {
+    /// One setting for each host of `config`.
+    pub(super) fn new(config: &Config, passwords: Option<&Passwords>) -> Result<Self, String> {
+        let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+        let ports = config.get_ports();
+        let count = hosts.len().max(addresses.len());
+        if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+            let (hosts, addresses) = (hosts.len(), addresses.len());
+            return Err(format!("{hosts} hosts and {addresses} host addresses"));
+        }
+        if ports.len() > 1 && ports.len() != count {
+            return Err(format!("{} ports for {count} hosts", ports.len()));
+        }
+        let one = |index: usize| {
+            let mut one = without_hosts(config);
+            match hosts.get(index) {
+                Some(Host::Tcp(name)) => drop(one.host(name)),
+                Some(Host::Unix(folder)) => drop(one.host_path(folder)),
+                None => {}
+            }
+            if let Some(address) = addresses.get(index) {
+                one.hostaddr(*address);
+            }
+            let port = ports.get(index).or_else(|| ports.first());
+            one.port(port.copied().unwrap_or(5432));
+            let password = passwords.and_then(|passwords| passwords.of(&one));
+            if let Some(password) = password.map(str::to_owned) {
+                one.password(password);
+            }
+            one
+        };
+        Ok(Servers {
+            hosts: (0..count).map(one).collect(),
+            last: Arc::default(),
+        })
+    }
+
+    /// Only a server that takes writes will do: anything else could not do what a worker asks of it.
+    pub fn that_take_writes(self) -> Result<Self, String> {
+        let mut hosts = self.hosts.to_vec();
+        for host in &mut hosts {
+            if host.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
+                return Err(
+                    "a worker writes: target_session_attrs=read-only cannot serve it".into(),
+                );
+            }
+            host.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        Ok(Servers {
+            hosts: hosts.into(),
+            ..self
+        })
+    }
+
+    /// The settings of each host.
+    pub fn hosts(&self) -> &[Config] {
+        &self.hosts
+    }
+
+    /// The servers as a person would name them, without user or password: `db.example.org:5432/shop`.
+    pub fn shown(&self) -> String {
+        let hosts: Vec<String> = self.hosts.iter().map(shown).collect();
+        let first = self.hosts.first();
+        match first.and_then(|config| config.get_dbname().or(config.get_user())) {
+            Some(name) => format!("{}/{name}", hosts.join(",")),
+            None => hosts.join(","),
+        }
+    }
+
+    /// Tries the hosts until one takes us. As with psql, one that refuses whoever we are ends the search.
+    pub async fn connect(&self) -> Result<(Client, Connection<Socket, NoTlsStream>), Failure> {
+        let mut reasons = Vec::new();
+        for index in self.order() {
+            let host = &self.hosts[index];
+            let failure = match connect_host(host).await {
+                Ok(connected) => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Err(failure) => failure,
+            };
+            if self.hosts.len() == 1 || !failure.is_passing() {
+                return Err(failure);
+            }
+            let reason = match failure {
+                Failure::Gone(reason) => reason,
+                failure => failure.to_string(),
+            };
+            reasons.push(format!("{}: {reason}", shown(host)));
+        }
+        Err(Failure::Gone(reasons.join("; ")))
+    }
+
+    /// Only one host takes writes, so the one that did last comes first: those before it may be silent, and each would
+    /// cost its time again and again.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
+        let Some(first) = self.hosts.first() else {
+            return order;
+        };
+        if first.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+            order.rotate_left(self.last.load(Ordering::Relaxed));
+        } else if first.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            fastrand::shuffle(&mut order);
+        }
+        order
+    }
+}
+
+/// Everything but where it is; the driver can add hosts but not take them away.
+fn without_hosts(config: &Config) -> Config {
+    let mut new = Config::new();
+    if let Some(user) = config.get_user() {
+        new.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        new.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        new.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        new.options(options);
+    }
+    if let Some(application) = config.get_application_name() {
+        new.application_name(application);
+    }
+    if let Some(limit) = config.get_connect_timeout() {
+        new.connect_timeout(*limit);
+    }
+    if let Some(limit) = config.get_tcp_user_timeout() {
+        new.tcp_user_timeout(*limit);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        new.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        new.keepalives_retries(retries);
+    }
+    new.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    new
+}
+
+fn shown(host: &Config) -> String {
+    let port = host.get_ports().first().copied().unwrap_or(5432);
+    match (host.get_hosts().first(), host.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) => format!("{name}:{port}"),
+        (Some(Host::Unix(folder)), _) => format!("{}:{port}", folder.display()),
+        (None, Some(address)) => format!("{address}:{port}"),
+        (None, None) => format!(":{port}"),
+    }
+}
+
+/// Tries every address of a host. Its time covers the greetings, too: a machine may accept and then say nothing.
+async fn connect_host(host: &Config) -> Result<(Client, Connection<Socket, NoTlsStream>), Failure> {
+    let limit = host.get_connect_timeout().copied();
+    let limit = limit.unwrap_or(Duration::from_secs(10));
+    let late = |_| Failure::Gone(format!("no answer within {} s", limit.as_secs()));
+    let mut failure = Failure::Gone("it has no address".into());
+    for address in timeout(limit, addresses(host)).await.map_err(late)?? {
+        match timeout(limit, address.connect(NoTls)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => failure = told(Failure::from(error)),
+            Err(elapsed) => failure = late(elapsed),
+        }
+        if !failure.is_passing() {
+            break;
+        }
+    }
+    Err(failure)
+}
+
+async fn addresses(host: &Config) -> Result<Vec<Config>, Failure> {
+    let (Some(Host::Tcp(name)), None) = (host.get_hosts().first(), host.get_hostaddrs().first())
+    else {
+        return Ok(vec![host.clone()]);
+    };
+    let found = lookup_host((name.as_str(), 0)).await;
+    let found = found.map_err(|error| Failure::Gone(format!("unknown host {name}: {error}")))?;
+    let at = |address: std::net::SocketAddr| {
+        let mut config = host.clone();
+        config.hostaddr(address.ip());
+        config
+    };
+    Ok(found.map(at).collect())
+}
+
+fn told(failure: Failure) -> Failure {
+    match failure {
+        Failure::Gone(reason) if reason.contains(READ_ONLY) => {
+            Failure::Gone("it takes no writes (a standby, or default_transaction_read_only)".into())
+        }
+        failure => failure,
+    }
+}
