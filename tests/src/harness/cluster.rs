@@ -23,20 +23,21 @@ pub const AFTER_INSTALL: &str = "CONDUCTOR_AFTER_INSTALL";
 
 /// A server with its own data folder, socket folder and port.
 pub struct Cluster {
-    folder: PathBuf,
-    programs: PathBuf,
-    port: u16,
+    pub(super) folder: PathBuf,
+    pub(super) programs: PathBuf,
+    pub(super) port: u16,
     postmaster: Mutex<Option<Child>>,
     databases: AtomicU32,
-    /// Held as long as this program lives; says that the folder is not left over.
-    _owner: File,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+/// Held as long as this program lives; says that its folder is not left over.
+static OWNER: OnceLock<File> = OnceLock::new();
 
 /// Ends the server when the program exits. A static is never dropped.
 extern "C" fn at_exit() {
     if let Some(cluster) = CLUSTER.get() {
+        super::standby::stop_all();
         cluster.stop();
         let _ = std::fs::remove_dir_all(&cluster.folder);
     }
@@ -63,23 +64,9 @@ impl Cluster {
     fn create() -> io::Result<Self> {
         let programs = tools::postgres_programs().map_err(io::Error::other)?;
         let (folder, owner) = claim_folder(&std::env::temp_dir())?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let cluster = Self {
-            folder,
-            programs,
-            port,
-            postmaster: Mutex::default(),
-            databases: AtomicU32::new(0),
-            _owner: owner,
-        };
-        let (data, socket) = (cluster.folder.join("data"), cluster.folder.join("socket"));
-        for folder in [&data, &socket] {
-            std::fs::create_dir(folder)?;
-            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
-            if let Some((user, group)) = server_user() {
-                std::os::unix::fs::chown(folder, Some(user), Some(group))?;
-            }
-        }
+        let _ = OWNER.set(owner);
+        let cluster = Self::in_folder(folder, programs)?;
+        let data = cluster.folder.join("data");
         let out = cluster
             .program("initdb")
             .args([
@@ -99,9 +86,29 @@ impl Cluster {
         ))
     }
 
+    /// A server without data yet, which gets folders and a port.
+    pub(super) fn in_folder(folder: PathBuf, programs: PathBuf) -> io::Result<Self> {
+        for name in ["data", "socket"] {
+            let folder = folder.join(name);
+            std::fs::create_dir(&folder)?;
+            std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+            if let Some((user, group)) = server_user() {
+                std::os::unix::fs::chown(&folder, Some(user), Some(group))?;
+            }
+        }
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Ok(Self {
+            folder,
+            programs,
+            port,
+            postmaster: Mutex::default(),
+            databases: AtomicU32::new(0),
+        })
+    }
+
     /// A program of the server, as the user that it may run as. A backtrace in the environment would
     /// reach clients in DETAIL.
-    fn program(&self, name: &str) -> Command {
+    pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command
             .current_dir(&self.folder)
@@ -210,6 +217,19 @@ impl Cluster {
     /// The address of a database, for any client.
     pub fn url(&self, database: &str) -> String {
         format!("postgresql://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The address of a database that is here or on the other server, wherever it takes writes.
+    pub fn url_of_both(&self, other: &Cluster, database: &str) -> String {
+        let (here, there) = (self.port, other.port);
+        format!(
+            "postgresql://postgres@127.0.0.1:{here},127.0.0.1:{there}/{database}?target_session_attrs=read-write"
+        )
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A new connection. Whatever comes in beside answers is dropped.

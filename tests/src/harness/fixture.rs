@@ -187,6 +187,35 @@ impl Conductor {
             .expect("the database answers")
     }
 
+    /// Goes on with another server that has this database; the worker is told nothing.
+    pub async fn move_to(&mut self, cluster: &'static Cluster) {
+        self.cluster = cluster;
+        self.reconnect().await;
+    }
+
+    /// What another worker of this test is started with: its own name and folders.
+    pub fn another(&self, name: &str) -> Environment {
+        let folder = self.folder.join(name);
+        for name in ["home", "state"] {
+            std::fs::create_dir_all(folder.join(name)).expect("the folder can be made");
+        }
+        Environment {
+            folder,
+            name: name.into(),
+            ..self.environment.clone()
+        }
+    }
+
+    /// Waits until the worker's log holds these words so many times.
+    pub async fn said(&self, words: &str, times: usize, limit: Duration) {
+        let what = format!("the worker says {words:?}, {times} times");
+        self.until(&what, limit, async |c: &Self| {
+            let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();
+            (log.matches(words).count() >= times).then_some(())
+        })
+        .await;
+    }
+
     /// Replaces the connection after the server was away.
     pub async fn reconnect(&mut self) {
         self.sql = self.connect().await;

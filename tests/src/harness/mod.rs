@@ -8,11 +8,16 @@
 //! | [`runs`] | launching and watching runs, in SQL |
 //! | [`worker`] | the program `conductor`: the daemon under test, and its commands |
 //! | [`processes`] | processes that belong to a folder, their memory, their end |
+//! | [`proxy`] | a line to a server that can fall silent or break |
 //! | [`repository`] | git repositories, friendly and hostile |
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
 //! | [`reader`] | a conversation with the scripted model in this process |
 //! | [`sql_worker`] | a worker that is nothing but SQL |
+<<<<<<< HEAD
 //! | [`meeting`] | two sessions in each other's way |
+=======
+//! | `standby` | servers that follow another and can take its place |
+>>>>>>> 49cb3e6 (Test that a standby takes over: with what reached it, without what did not, and from a server that only reads)
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod clock;
@@ -20,10 +25,12 @@ pub mod cluster;
 pub mod fixture;
 pub mod meeting;
 pub mod processes;
+pub mod proxy;
 pub mod reader;
 pub mod repository;
 pub mod runs;
 pub mod sql_worker;
+mod standby;
 pub mod tools;
 pub mod tree;
 pub mod worker;
