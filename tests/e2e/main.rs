@@ -20,6 +20,7 @@ mod own_flows;
 mod prompts;
 mod random_clients;
 mod repertoire;
+mod resources;
 mod torture;
 mod transactions;
 mod upgrade;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::child::{Qwen, Toolbox, trial};
 use crate::config::Config;
 use crate::credentials::{self, Credentials};
+use crate::home;
 use crate::sandbox::{Check, Sandbox};
+use crate::shortage;
 
 const OLDEST_NODE: u32 = 22;
 
@@ -72,6 +74,12 @@ pub struct SelfCheck {
 }
 
 impl SelfCheck {
+    /// One thing that is wrong, so that nothing else was looked at.
+    pub fn of(line: Line) -> Self {
+        let (lines, tools) = (vec![line], None);
+        Self { lines, tools }
+    }
+
     /// Whether this worker may take tasks.
     pub fn ok(&self) -> bool {
         self.lines.iter().all(|line| line.ok)
@@ -111,7 +119,11 @@ pub async fn self_check(
     scratch: &Path,
     env: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> SelfCheck {
-    let mut lines = Vec::new();
+    let mut lines = vec![find_room(config, scratch), find_files(config)];
+    // Nothing else can be looked at then, and this is looked at often.
+    if let Some(line) = lines.iter().find(|line| !line.ok) {
+        return SelfCheck::of(line.clone());
+    }
     let qwen = keep(&mut lines, find_qwen(config).await);
     keep(&mut lines, find_git());
     let sandbox = keep(&mut lines, find_sandbox(scratch).await);
@@ -141,6 +153,30 @@ type Found<T> = (Vec<Line>, Option<T>);
 fn keep<T>(lines: &mut Vec<Line>, (found, value): Found<T>) -> Option<T> {
     lines.extend(found);
     value
+}
+
+fn find_room(config: &Config, scratch: &Path) -> Line {
+    let state = &config.state_dir;
+    // Where it cannot be made, it cannot be written to either.
+    let _ = std::fs::create_dir_all(scratch);
+    match home::has_room(state, scratch) {
+        Ok(()) => Line::good("state folder", state.display().to_string()),
+        Err(error) => Line::bad("state folder", error, ""),
+    }
+}
+
+fn find_files(config: &Config) -> Line {
+    match shortage::open_files(config.slots) {
+        Ok(files) => Line::good("open files", format!("{files} at most")),
+        Err((have, need)) => Line::bad(
+            "open files",
+            format!(
+                "this process may have {have} and {} children take {need}",
+                config.slots
+            ),
+            format!("raise LimitNOFILE= in the worker's unit, or ulimit -n, to {need} or more"),
+        ),
+    }
 }
 
 async fn find_qwen(config: &Config) -> Found<Qwen> {

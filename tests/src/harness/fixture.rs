@@ -125,6 +125,8 @@ impl Conductor {
             slots: setup.slots.unwrap_or(2),
             name: "tested".into(),
             qwen: tools::qwen().unwrap_or_else(|missing| panic!("{missing}")),
+            disk: None,
+            open_files: None,
         };
         let mut conductor = Self {
             cluster,

@@ -13,11 +13,9 @@
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
 //! | [`reader`] | a conversation with the scripted model in this process |
 //! | [`sql_worker`] | a worker that is nothing but SQL |
-<<<<<<< HEAD
 //! | [`meeting`] | two sessions in each other's way |
-=======
 //! | `standby` | servers that follow another and can take its place |
->>>>>>> 49cb3e6 (Test that a standby takes over: with what reached it, without what did not, and from a server that only reads)
+//! | [`shortage`] | small disks and few open files |
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod clock;
@@ -29,6 +27,7 @@ pub mod proxy;
 pub mod reader;
 pub mod repository;
 pub mod runs;
+pub mod shortage;
 pub mod sql_worker;
 mod standby;
 pub mod tools;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::shortage::{self, SmallDisk};
 use super::{cluster, processes, tools};
 
 /// What a worker is started with.
@@ -22,6 +23,9 @@ pub struct Environment {
     /// Under which the worker announces itself.
     pub name: String,
     pub qwen: PathBuf,
+    /// In the place of the state folder.
+    pub disk: Option<SmallDisk>,
+    pub open_files: Option<u64>,
 }
 
 /// A running daemon. Killed, with what it started, when dropped.
@@ -44,7 +48,7 @@ impl Environment {
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", self.folder.join("home"))
             .env("CONDUCTOR_DATABASE_URL", &self.database)
-            .env("CONDUCTOR_STATE_DIR", self.folder.join("state"))
+            .env("CONDUCTOR_STATE_DIR", self.state())
             .env("CONDUCTOR_ALLOW_ROOT", &self.allowed)
             .env("CONDUCTOR_SLOTS", self.slots.to_string())
             .env("CONDUCTOR_QWEN", &self.qwen)
@@ -54,6 +58,9 @@ impl Environment {
             .env("OPENAI_API_KEY", "scripted")
             .current_dir(&self.folder)
             .stdin(Stdio::null());
+        if let Some(most) = self.open_files {
+            shortage::limit_open_files(&mut command, most);
+        }
         command
     }
 
@@ -92,13 +99,21 @@ impl Environment {
             .open(&log)
             .expect("the worker's log can be written");
         let errors = file.try_clone().expect("a file can be cloned");
-        let child = self
-            .command(&["worker"])
-            .stdout(file)
-            .stderr(errors)
-            .spawn()
-            .expect("the worker can be started");
+        let mut command = self.command(&["worker"]);
+        if let Some(disk) = &self.disk {
+            shortage::give_disk(&mut command, &self.state(), disk, None);
+        }
+        let started = command.stdout(file).stderr(errors).spawn();
+        let child = started.unwrap_or_else(|error| match self.disk {
+            Some(_) => panic!("{error}: {}", shortage::NO_DISK),
+            None => panic!("the worker cannot be started: {error}"),
+        });
         Worker { child, log }
+    }
+
+    /// The worker's own folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
     }
 
     /// Where the daemon's words are kept.

@@ -57,6 +57,8 @@ impl Crew {
                 slots: SLOTS,
                 name,
                 qwen: qwen.clone(),
+                disk: None,
+                open_files: None,
             };
             let worker = Mutex::new(Some(environment.start()));
             Member {

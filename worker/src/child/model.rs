@@ -35,14 +35,14 @@ impl Model {
     /// When the address is none, or when nobody answers within five seconds.
     pub async fn reach(&self) -> Result<(), ChildError> {
         let address = self.address()?;
-        let failed = |e: &dyn std::fmt::Display| ChildError::Io {
+        let failed = |source| ChildError::Io {
             what: format!("reach the model at {}", self.shown()),
-            source: io::Error::other(e.to_string()),
+            source,
         };
         match timeout(REACH, TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(failed(&e)),
-            Err(_) => Err(failed(&"no answer within five seconds")),
+            Ok(Err(e)) => Err(failed(e)),
+            Err(_) => Err(failed(io::Error::other("no answer within five seconds"))),
         }
     }
 

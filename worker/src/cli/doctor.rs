@@ -16,6 +16,7 @@ use crate::checks::{Line, SelfCheck, self_check};
 use crate::config::Config;
 use crate::credentials;
 use crate::db::{Db, Failure, Ring, listen};
+use crate::snapshot::remove_tree;
 
 /// Check whether this machine is fit to be a worker
 ///
@@ -87,21 +88,10 @@ async fn examine(config: &Config, tell: &mut impl FnMut(Line)) {
     let scratch = config
         .state_dir
         .join(format!("doctor-{}", std::process::id()));
-    let made = std::fs::create_dir_all(&scratch);
-    tell(match &made {
-        Ok(()) => Line::good("state folder", config.state_dir.display().to_string()),
-        Err(error) => Line::bad(
-            "state folder",
-            format!("{}: {error}", config.state_dir.display()),
-            "run this as the worker's user, or name another folder with --state-dir",
-        ),
-    });
-    if made.is_ok() {
-        let SelfCheck { lines, .. } = self_check(config, &scratch, &super::env).await;
-        lines.into_iter().for_each(&mut *tell);
-        if let Err(error) = std::fs::remove_dir_all(&scratch) {
-            tracing::warn!(%error, folder = %scratch.display(), "a folder could not be removed");
-        }
+    let SelfCheck { lines, .. } = self_check(config, &scratch, &super::env).await;
+    lines.into_iter().for_each(&mut *tell);
+    if let Err(error) = remove_tree(&scratch) {
+        tracing::warn!(%error, folder = %scratch.display(), "a folder could not be removed");
     }
     // A missing address has been told by the self-check.
     if let Ok(credentials) = credentials::load(config.credentials.as_deref(), &super::env) {

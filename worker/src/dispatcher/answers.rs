@@ -55,8 +55,10 @@ impl Dispatcher {
 
     fn on_checked(&mut self, mut check: SelfCheck) {
         self.activities.check.done();
+        self.doubt.lift();
         self.tools = check.tools.take().map(Arc::new);
         if self.tools.is_some() {
+            self.check_backoff.reset();
             if self.is_news("check", "in order") {
                 let sandbox = check.lines.iter().find(|line| line.name == "sandbox");
                 let sandbox = sandbox.map(|line| line.detail.as_str()).unwrap_or_default();
@@ -66,14 +68,16 @@ impl Dispatcher {
             let reasons = check.reasons();
             if self.is_news("check", &reasons.join("\n")) {
                 tracing::error!(
-                    "no tasks are taken until this is mended (looked at every {} s):",
+                    "no tasks are taken until this is mended (looked at every {} s at least):",
                     RECHECK.as_secs()
                 );
                 for reason in reasons {
                     tracing::error!("  {reason}");
                 }
             }
-            self.activities.check.within(RECHECK);
+            self.activities
+                .check
+                .within(self.check_backoff.next_delay());
         }
         self.check = Some(check);
         self.activities.register.soon();
@@ -117,7 +121,9 @@ impl Dispatcher {
                 self.said.remove("claim");
                 for claim in claims {
                     match self.tools.clone() {
-                        Some(tools) if self.mode == Mode::Working => self.launch(claim, tools),
+                        Some(tools) if self.mode == Mode::Working && self.is_fit() => {
+                            self.launch(claim, tools);
+                        }
                         _ => self.give_back(claim),
                     }
                 }
@@ -197,8 +203,8 @@ impl Dispatcher {
         };
         match ended {
             Ok((_, ending)) => {
-                if ending.doubt {
-                    self.activities.check.soon();
+                if let Some(reason) = ending.doubt {
+                    self.on_doubt(&reason);
                 }
                 if ending.again {
                     self.eager_until = Instant::now() + EAGER;
@@ -211,6 +217,20 @@ impl Dispatcher {
         }
         self.activities.claim.soon();
         self.activities.tidy.within(TIDY / 60);
+    }
+
+    /// What was handed back would come back at once: nothing is taken for a while, and the server says why.
+    fn on_doubt(&mut self, reason: &str) {
+        if let Some(pause) = self.doubt.raise(reason) {
+            tracing::warn!(
+                seconds = pause.as_secs_f64(),
+                reason,
+                "no tasks are taken for a while"
+            );
+            self.said.remove("check");
+            self.activities.register.soon();
+            self.activities.check.within(pause);
+        }
     }
 
     fn give_back(&mut self, claim: Claim) {

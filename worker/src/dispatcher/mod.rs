@@ -2,7 +2,7 @@
 
 mod activity;
 mod answers;
-mod home;
+mod doubt;
 mod news;
 
 use std::collections::{HashMap, HashSet};
@@ -16,11 +16,13 @@ use uuid::Uuid;
 
 use activity::Activity;
 use answers::Answer;
+use doubt::Doubt;
 
 use crate::backoff::Backoff;
-use crate::checks::{self, SelfCheck, Tools};
+use crate::checks::{self, Line, SelfCheck, Tools};
 use crate::config::Config;
 use crate::db::{Claim, Db, Registered, Registration, listen};
+use crate::home::Home;
 use crate::runner::{Attempt, Context, Ending, Order};
 use crate::signals::Signal;
 use crate::snapshot::Snapshots;
@@ -32,7 +34,8 @@ const DEAF_POLL: Duration = Duration::from_secs(2);
 /// After a failure that is tried again they are looked for more often, for a while.
 const EAGER_POLL: Duration = Duration::from_millis(500);
 const EAGER: Duration = Duration::from_secs(10);
-/// A failed self-check is repeated so often.
+/// A failed self-check is repeated soon at first, and so often in the end.
+const FIRST_RECHECK: Duration = Duration::from_secs(2);
 const RECHECK: Duration = Duration::from_secs(15);
 /// News of a run whose child is here bring the next heartbeat forward, but not closer together than this.
 const BEAT_GAP: Duration = Duration::from_millis(300);
@@ -76,6 +79,7 @@ struct Dispatcher {
     env: fn(&str) -> Option<String>,
     tools: Option<Arc<Tools>>,
     check: Option<SelfCheck>,
+    doubt: Doubt,
     worker: Option<Registered>,
     mode: Mode,
     poll: Duration,
@@ -93,6 +97,7 @@ struct Dispatcher {
     last_beat: Instant,
     /// When the leases were last known to be renewed.
     renewed: Instant,
+    check_backoff: Backoff,
     register_backoff: Backoff,
     /// The last thing said on each subject, so that nothing is said twice in a row.
     said: HashMap<&'static str, String>,
@@ -106,7 +111,7 @@ pub async fn run(
     mut signals: mpsc::UnboundedReceiver<Signal>,
     env: fn(&str) -> Option<String>,
 ) -> Result<bool, String> {
-    let _home = home::take(&config.state_dir)?;
+    let home = Home::take(&config.state_dir)?;
     let git = checks::git().unwrap_or_else(|| "git".into());
     let snapshots =
         Snapshots::new(&config.state_dir.join("snapshots"), &git).map_err(|e| e.to_string())?;
@@ -130,6 +135,7 @@ pub async fn run(
             db,
             config,
             snapshots,
+            home,
         }),
         env,
     );
@@ -162,6 +168,7 @@ impl Dispatcher {
             env,
             tools: None,
             check: None,
+            doubt: Doubt::default(),
             worker: None,
             mode: Mode::Working,
             poll: SLOW_POLL,
@@ -175,6 +182,7 @@ impl Dispatcher {
             away: false,
             last_beat: Instant::now(),
             renewed: Instant::now(),
+            check_backoff: Backoff::new(FIRST_RECHECK, RECHECK),
             register_backoff: Backoff::of_connections(),
             said: HashMap::new(),
             systemd: Systemd::connect(),
@@ -189,9 +197,11 @@ impl Dispatcher {
         if self.mode == Mode::Working && self.activities.check.begin() {
             let env = self.env;
             self.calls.spawn(async move {
-                let check =
-                    checks::self_check(&context.config, &context.config.state_dir, &env).await;
-                Answer::Checked(check)
+                if let Err(error) = context.home.mend() {
+                    return Answer::Checked(SelfCheck::of(Line::bad("state folder", error, "")));
+                }
+                let state = &context.config.state_dir;
+                Answer::Checked(checks::self_check(&context.config, state, &env).await)
             });
         }
         let context = self.context.clone();
@@ -205,7 +215,7 @@ impl Dispatcher {
         };
         let context = self.context.clone();
         let free = self.context.config.slots.saturating_sub(self.running.len());
-        let fit = self.tools.is_some() && !self.activities.check.is_busy();
+        let fit = self.is_fit() && !self.activities.check.is_busy();
         let fit = fit && self.mode == Mode::Working && !self.leases_may_have_run_out();
         if fit && free > 0 && self.activities.claim.begin() {
             let slots = i32::try_from(free).unwrap_or(i32::MAX);
@@ -259,6 +269,23 @@ impl Dispatcher {
         !self.running.is_empty() && self.renewed.elapsed() > self.beat_period() * 2
     }
 
+    /// Whether this machine can run what it takes, as far as we know.
+    fn is_fit(&self) -> bool {
+        self.tools.is_some() && self.doubt.reason().is_none()
+    }
+
+    /// What the self-check found, and what came to light since.
+    fn found(&self) -> Option<SelfCheck> {
+        let check = self.check.as_ref()?;
+        let mut lines = check.lines.clone();
+        lines.extend(
+            self.doubt
+                .reason()
+                .map(|reason| Line::bad("last task", reason, "")),
+        );
+        Some(SelfCheck { lines, tools: None })
+    }
+
     /// Runs whose snapshot is here and that have no child here.
     fn idle_runs(&self) -> Vec<i64> {
         let busy: HashSet<i64> = self
@@ -278,9 +305,8 @@ impl Dispatcher {
             roots: config.served_roots(),
             models: config.models.clone(),
             self_check: self
-                .check
-                .as_ref()
-                .map(SelfCheck::to_json)
+                .found()
+                .map(|found| found.to_json())
                 .unwrap_or_default(),
         }
     }
@@ -291,7 +317,7 @@ impl Dispatcher {
             self.running.len(),
             self.context.config.slots
         );
-        match (&self.check, &self.worker) {
+        match (self.found(), &self.worker) {
             _ if self.mode != Mode::Working => format!("draining: {busy}"),
             (None, _) => "checking the machine".into(),
             (Some(check), _) if !check.ok() => {

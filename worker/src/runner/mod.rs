@@ -22,6 +22,7 @@ use crate::child::{Child, Job};
 use crate::config::Config;
 use crate::db::{Claim, Db, Ended, Finish};
 use crate::events::Usage;
+use crate::home::Home;
 use crate::snapshot::Snapshots;
 use deliver::{Halt, insist, ordered_back};
 
@@ -37,6 +38,7 @@ pub struct Context {
     pub db: Db,
     pub config: Config,
     pub snapshots: Snapshots,
+    pub home: Home,
 }
 
 /// One attempt, as it is given to a runner.
@@ -56,8 +58,8 @@ struct Started {
 
 /// What the dispatcher learns when an attempt is over.
 pub struct Ending {
-    /// The machine itself may be out of order: the self-check should be repeated before anything else is taken.
-    pub doubt: bool,
+    /// Why the machine itself may be out of order: nothing else should be taken before the self-check was repeated.
+    pub doubt: Option<String>,
     /// The task is pending again, and due before long.
     pub again: bool,
 }
@@ -126,7 +128,7 @@ impl Attempt {
             run = claim.run_id, step = %claim.step_id, task = claim.task_id, attempt = claim.attempt, "started"
         );
         let verdict = match self.start().await {
-            Err(verdict) => verdict,
+            Err(verdict) => self.blamed(verdict).await,
             Ok(started) => {
                 let Started {
                     mut child,
@@ -135,13 +137,52 @@ impl Attempt {
                 } = started;
                 let verdict = self.attend(&mut child, snapshot.clone()).await;
                 drop(child);
+                let verdict = self.in_want_of_room(verdict).await;
                 remove(job).await;
+                let verdict = self.blamed(verdict).await;
                 self.with_citations(verdict, snapshot).await
             }
         };
-        let doubt = matches!(verdict, Verdict::Unfit(_));
+        let doubt = match &verdict {
+            Verdict::Unfit(reason) => Some(reason.clone()),
+            _ => None,
+        };
         let again = self.settle(verdict, began).await;
         Ending { doubt, again }
+    }
+
+    /// A failure where nothing can be written says nothing of the task.
+    async fn blamed(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Finish(finish) if finish.state == Ended::Failed => match self.room().await {
+                Ok(()) => Verdict::Finish(finish),
+                Err(reason) => {
+                    let error = finish.error.unwrap_or_default();
+                    Verdict::Unfit(format!("{reason}; what failed: {error}"))
+                }
+            },
+            verdict => verdict,
+        }
+    }
+
+    /// While the job is still there. If removing it makes room, it was the child itself that took it all: then the
+    /// failure stands, with that reason, and counts.
+    async fn in_want_of_room(&self, mut verdict: Verdict) -> Verdict {
+        if let Verdict::Finish(finish) = &mut verdict
+            && finish.state == Ended::Failed
+            && let Err(reason) = self.room().await
+        {
+            let error = finish.error.take().unwrap_or_default();
+            finish.error = Some(format!("{error}; {reason}"));
+            finish.retryable = true;
+        }
+        verdict
+    }
+
+    async fn room(&self) -> Result<(), String> {
+        let context = self.context.clone();
+        let looked = tokio::task::spawn_blocking(move || context.home.has_room()).await;
+        looked.expect("looking for room does not panic")
     }
 
     /// Tells the server what the attempt came to; true when the task will be dispatched again.

@@ -10,6 +10,7 @@ use super::deliver::{insist, ordered};
 use super::{Attempt, Halt, Started, Verdict};
 use crate::child::{ChildError, ChildSpec, Job, Model};
 use crate::db::RecordedSnapshot;
+use crate::shortage::is_shortage;
 use crate::snapshot::{Document, Limits, Request, Snapshot};
 
 /// The only agent that this worker can start.
@@ -48,7 +49,10 @@ impl Attempt {
         let snapshots = &self.context.snapshots;
         let snapshot = tokio::select! {
             taken = snapshots.get(self.claim.run_id, &request) => {
-                taken.map_err(|error| Verdict::failed(error.to_string(), true))?
+                taken.map_err(|error| match error.is_ours() {
+                    true => Verdict::Unfit(error.to_string()),
+                    false => Verdict::failed(error.to_string(), true),
+                })?
             }
             order = ordered(&mut self.orders) => return Err(Verdict::of(Halt::Ordered(order))),
         };
@@ -165,8 +169,9 @@ impl Attempt {
 
 /// Whose fault it is that there is no child: the task's, the moment's or this machine's.
 fn verdict_on(error: ChildError) -> Verdict {
-    match error {
-        ChildError::Refused(reason) => Verdict::failed(reason, false),
+    match &error {
+        ChildError::Refused(reason) => Verdict::failed(reason.as_str(), false),
+        ChildError::Io { source, .. } if is_shortage(source) => Verdict::Unfit(error.to_string()),
         ChildError::Io { .. } => Verdict::failed(error.to_string(), true),
         ChildError::Unusable(_) | ChildError::Sandbox(_) => Verdict::Unfit(error.to_string()),
     }
@@ -194,6 +199,18 @@ mod tests {
         assert_eq!(documents(&input)[0].name, "spec.md");
         assert!(documents(&json!({"question": "q"})).is_empty());
         assert!(documents(&Value::Null).is_empty());
+    }
+
+    #[test]
+    fn what_a_machine_lacks_is_not_the_fault_of_the_task() {
+        let error = |errno: i32| ChildError::Io {
+            what: "write /state/jobs/1/prompt".into(),
+            source: std::io::Error::from_raw_os_error(errno),
+        };
+        let full = verdict_on(error(libc::ENOSPC));
+        assert!(matches!(full, Verdict::Unfit(reason) if reason.contains("No space left")));
+        let other = verdict_on(error(libc::ENOENT));
+        assert!(matches!(other, Verdict::Finish(finish) if finish.retryable));
     }
 
     #[test]

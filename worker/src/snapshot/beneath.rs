@@ -9,6 +9,8 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::short;
+
 /// What a path below a folder turned out to be.
 pub(super) enum Found {
     File(File, Stat),
@@ -107,7 +109,7 @@ impl Dir {
     /// Names and types in this folder, sorted by name, at most `max` of them; the flag says that there are more.
     pub fn entries(&self, max: usize) -> io::Result<(Names, bool)> {
         let mut entries = Vec::new();
-        for entry in fs::Dir::read_from(self.fd())? {
+        for entry in noticed(fs::Dir::read_from(self.fd()))? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
@@ -130,6 +132,11 @@ impl Dir {
     }
 }
 
+/// What could not be opened for want of something looks to the caller as if it were not to be read.
+fn noticed<T>(result: Result<T, Errno>) -> io::Result<T> {
+    result.map_err(|errno| short::noticed(errno.into()))
+}
+
 fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
@@ -141,7 +148,7 @@ fn open_beneath(base: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<
             // An old kernel lacks the call, an old container filter refuses it.
             Err(Errno::NOSYS | Errno::PERM) => return step_by_step(base, path, flags),
             Err(Errno::INTR) => {}
-            other => return Ok(other?),
+            other => return noticed(other),
         }
     }
 }

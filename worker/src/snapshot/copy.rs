@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -13,6 +14,7 @@ use super::beneath::{Dir, Found};
 use super::digest::{Entry, Kind};
 use super::notes::{Notes, size};
 use super::shared::Stop;
+use super::short;
 use super::walk::{MAX_PATH_BYTES, is_git};
 use super::{Limits, SnapshotError};
 
@@ -33,6 +35,8 @@ pub(super) enum Outcome {
 pub(super) struct Copier<'a> {
     source: &'a Dir,
     target: Dir,
+    /// Where the target is, for people.
+    folder: &'a Path,
     limits: &'a Limits,
     stop: &'a Stop,
     buffer: Vec<u8>,
@@ -48,10 +52,17 @@ enum Failure {
 }
 
 impl<'a> Copier<'a> {
-    pub fn new(source: &'a Dir, target: Dir, limits: &'a Limits, stop: &'a Stop) -> Self {
+    pub fn new(
+        source: &'a Dir,
+        target: (Dir, &'a Path),
+        limits: &'a Limits,
+        stop: &'a Stop,
+    ) -> Self {
+        let (target, folder) = target;
         Self {
             source,
             target,
+            folder,
             limits,
             stop,
             buffer: vec![0; BUFFER_BYTES],
@@ -148,7 +159,10 @@ impl<'a> Copier<'a> {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(Failure::Read),
+                Err(error) => {
+                    short::notice(&error);
+                    return Err(Failure::Read);
+                }
             };
             total += count as u64;
             if total > room {
@@ -244,10 +258,12 @@ impl<'a> Copier<'a> {
         if Errno::from_io_error(error).is_some_and(|errno| changed.contains(&errno)) {
             return Ok("changed while the tree was read".into());
         }
-        Err(SnapshotError(format!(
-            "cannot write the copy of {}: {error} (look at the space of the worker's state folder)",
-            super::notes::shown(path)
-        )))
+        let text = format!(
+            "cannot write the copy of {} in {}: {error} (look at the space of the worker's state folder)",
+            super::notes::shown(path),
+            self.folder.display()
+        );
+        Err(SnapshotError::of(error, text))
     }
 }
 

@@ -24,10 +24,11 @@ pub(super) fn make_private(path: &Path) -> Result<(), SnapshotError> {
 
 /// "cannot WHAT PATH: why", for what goes wrong in our own folder.
 pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> SnapshotError {
-    SnapshotError(format!(
+    let text = format!(
         "cannot {what} {}: {error} (look at the space and the rights of the worker's state folder)",
         path.display()
-    ))
+    );
+    SnapshotError::of(error, text)
 }
 
 /// Takes the right to write from every folder below `path` and from itself. Files are written without it.

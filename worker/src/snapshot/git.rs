@@ -16,6 +16,7 @@ use super::SnapshotError;
 use super::jail::{self, Reach};
 use super::notes::shown;
 use super::shared::Stop;
+use super::short;
 
 /// How often a waiting thread looks whether the run is over.
 const LOOK: Duration = Duration::from_millis(200);
@@ -88,7 +89,7 @@ impl Git {
                 Err(GitError::Failed(reason)) => reasons.push(reason),
             }
         }
-        Err(SnapshotError(format!(
+        Err(SnapshotError::ours(format!(
             "git does not start as {}: {} (install git, or start the worker with a PATH that has it)",
             program.display(),
             reasons.pop().unwrap_or_default()
@@ -105,14 +106,19 @@ impl Git {
         let mut command = self.command(&mut call).map_err(GitError::Failed)?;
         let child = command
             .spawn()
+            .map_err(short::noticed)
             .map_err(|error| GitError::Failed(format!("it cannot be started: {error}")))?;
         // Closes our copy of the ruleset.
         drop(command);
-        Running {
+        let ended = Running {
             child,
             deadline: Instant::now() + call.timeout,
         }
-        .finish(call.max_output, call.timeout, stop)
+        .finish(call.max_output, call.timeout, stop);
+        if let Err(GitError::Failed(_)) = &ended {
+            short::look_for_room(call.git_dir);
+        }
+        ended
     }
 
     fn command(&self, call: &mut Call) -> Result<Command, String> {

@@ -19,6 +19,7 @@ mod refs;
 mod remove;
 mod repository;
 mod shared;
+mod short;
 mod take;
 mod walk;
 #[cfg(test)]
@@ -29,12 +30,41 @@ use std::sync::Arc;
 
 use shared::Shared;
 
+use crate::shortage::is_shortage;
+
 pub use remove::remove_tree;
 
 /// Why there is no snapshot: a lower-case fragment with the path and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("snapshot: {0}")]
-pub struct SnapshotError(pub String);
+#[error("snapshot: {text}")]
+pub struct SnapshotError {
+    text: String,
+    ours: bool,
+}
+
+impl SnapshotError {
+    fn new(text: impl Into<String>) -> Self {
+        let (text, ours) = (text.into(), false);
+        Self { text, ours }
+    }
+
+    /// The fault of this machine, which would fail with any other project as well.
+    fn ours(text: impl Into<String>) -> Self {
+        let (text, ours) = (text.into(), true);
+        Self { text, ours }
+    }
+
+    /// The same text; this machine's fault if that is what the system's error says.
+    fn of(error: &std::io::Error, text: String) -> Self {
+        let ours = is_shortage(error);
+        Self { text, ours }
+    }
+
+    /// Whether it is this machine that is out of order, not the project or the moment.
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+}
 
 /// Something the launcher provided besides the repository.
 #[derive(Debug, Clone, serde::Deserialize)]

@@ -43,7 +43,7 @@ pub(super) struct Repository {
 /// Looks at the root and the folders above it on the same file system. Fails for a root that holds no files to read.
 pub(super) fn find(root: &Path) -> Result<Found, SnapshotError> {
     if root.iter().any(|part| is_git(part.as_bytes())) {
-        return Err(SnapshotError(format!(
+        return Err(SnapshotError::new(format!(
             "{} lies inside a .git folder: register the work tree instead",
             root.display()
         )));
@@ -60,7 +60,7 @@ pub(super) fn find(root: &Path) -> Result<Found, SnapshotError> {
         let git_dir = match top.stat(b".git") {
             Ok(stat) => FileType::from_raw_mode(stat.st_mode),
             Err(_) if folder == root && is_git_dir(&top) => {
-                return Err(SnapshotError(format!(
+                return Err(SnapshotError::new(format!(
                     "{} is a bare repository, which has no files to read: register a work tree of it",
                     root.display()
                 )));

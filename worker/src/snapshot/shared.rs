@@ -31,7 +31,7 @@ pub(super) struct Stop(Arc<AtomicBool>);
 impl Stop {
     pub fn check(&self) -> Result<(), SnapshotError> {
         match self.0.load(Ordering::Relaxed) {
-            true => Err(SnapshotError("given up, because its run is over".into())),
+            true => Err(SnapshotError::new("given up, because its run is over")),
             false => Ok(()),
         }
     }
@@ -47,6 +47,14 @@ struct Slot {
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
+impl Slot {
+    /// It was taken and is not there any more: somebody has cleared our folder away.
+    fn is_gone(&self) -> bool {
+        let outcome = self.outcome.borrow();
+        matches!(&*outcome, Some(Ok(snapshot)) if !snapshot.path.is_dir())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     dir: PathBuf,
@@ -56,10 +64,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(dir: &Path, git: &Path) -> Result<Self, SnapshotError> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
+        let made = make(dir)
             .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)))
             // Below it links are refused, also on the way.
             .and_then(|()| dir.canonicalize());
@@ -74,7 +79,7 @@ impl Shared {
         let mut outcome = this.slot(run_id, request).outcome;
         match outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
-            _ => Err(SnapshotError("the worker is ending".into())),
+            _ => Err(SnapshotError::new("the worker is ending")),
         }
     }
 
@@ -138,7 +143,7 @@ impl Shared {
     /// The slot of a run; the first who asks starts the work.
     fn slot(self: &Arc<Self>, run_id: i64, request: &Request) -> Slot {
         let mut runs = self.runs();
-        if let Some(slot) = runs.get(&run_id) {
+        if let Some(slot) = runs.get(&run_id).filter(|slot| !slot.is_gone()) {
             return slot.clone();
         }
         let (publish, outcome) = watch::channel(None);
@@ -151,8 +156,8 @@ impl Shared {
         tokio::task::spawn_blocking(move || {
             let taken = catch_unwind(AssertUnwindSafe(|| this.take(run_id, &request, &stop)));
             let outcome = taken.unwrap_or_else(|_| {
-                Err(SnapshotError(
-                    "a mistake in the worker ended it (its log says where)".into(),
+                Err(SnapshotError::new(
+                    "a mistake in the worker ended it (its log says where)",
                 ))
             });
             if outcome.is_err() {
@@ -172,6 +177,7 @@ impl Shared {
         if let Some(folder) = self.discard(&name_of(run_id))? {
             remove(&folder)?;
         }
+        make(&self.dir).map_err(|error| failed("make the folder", &self.dir, &error))?;
         let attempt = Attempt::new(self.dir.join(format!("taking-{run_id}.{}", random())))?;
         let snapshot = Taking {
             request,
@@ -210,12 +216,17 @@ impl Shared {
     }
 }
 
+fn make(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir)
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SnapshotError> + Send + 'static,
 ) -> Result<T, SnapshotError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(SnapshotError(format!("the work broke off: {error}"))),
+        Err(error) => Err(SnapshotError::new(format!("the work broke off: {error}"))),
     }
 }
 

@@ -19,6 +19,7 @@ use super::mirror::{Mirror, Trouble};
 use super::notes::Notes;
 use super::repository::{self, Found, Repository};
 use super::shared::Stop;
+use super::short;
 use super::walk::{Progress, Rules, Walk};
 use super::{Request, Snapshot, SnapshotError, digest};
 
@@ -83,6 +84,7 @@ impl<'a> Taking<'a> {
     /// Makes the snapshot in the attempt's folder, which will be named `to`.
     pub fn run(mut self, to: &Path) -> Result<Snapshot, SnapshotError> {
         let (work, tree) = (self.here.join("work"), self.here.join("tree"));
+        short::begin();
         make_private(&work)?;
         let context = Context::new(self.here.join("context"))?;
         let taken = match &self.request.root {
@@ -107,6 +109,7 @@ impl<'a> Taking<'a> {
         remove(&work)?;
         remove(&self.here.join("git"))?;
         self.stop.check()?;
+        short::check(self.here)?;
         Ok(Snapshot {
             path: to.join("tree"),
             commit: taken.commit,
@@ -143,6 +146,8 @@ impl<'a> Taking<'a> {
                 "not a git repository: everything was copied, but for the folders of version control systems".into()
             }
         };
+        // Read as a plain folder, a repository would show what it ignores.
+        short::check(self.here)?;
         self.notes.say(reason);
         self.plain(&source, work)
     }
@@ -253,12 +258,13 @@ impl<'a> Taking<'a> {
         Ok(taken)
     }
 
-    fn copier<'b>(&self, source: &'b Dir, target: &Path) -> Result<Copier<'b>, SnapshotError>
+    fn copier<'b>(&self, source: &'b Dir, target: &'b Path) -> Result<Copier<'b>, SnapshotError>
     where
         'a: 'b,
     {
-        let target = Dir::open(target).map_err(|error| failed("open", target, &error))?;
-        Ok(Copier::new(source, target, &self.request.limits, self.stop))
+        let dir = Dir::open(target).map_err(|error| failed("open", target, &error))?;
+        let (limits, stop) = (&self.request.limits, self.stop);
+        Ok(Copier::new(source, (dir, target), limits, stop))
     }
 
     /// Tells git not to look for the tracked files that were left out: they are not deleted.
@@ -338,7 +344,7 @@ fn unreachable_root(root: &Path, error: &io::Error) -> SnapshotError {
         kind if is_link || kind == io::ErrorKind::NotADirectory => {
             "is no folder or lies behind a symbolic link: register the real path of a folder"
         }
-        _ => return SnapshotError(format!("the root {root} cannot be opened: {error}")),
+        _ => return SnapshotError::of(error, format!("the root {root} cannot be opened: {error}")),
     };
-    SnapshotError(format!("the root {root} {cure}"))
+    SnapshotError::new(format!("the root {root} {cure}"))
 }
