@@ -24,7 +24,8 @@ begin
         return case
             when v_task.available_at > conductor._now() then
                 format('next attempt at %s after: %s', to_char(v_task.available_at, 'HH24:MI:SS'), v_task.error)
-            else coalesce(conductor._unserved(p_step.run_id), 'waits for a free slot') end;
+            else coalesce(conductor._unserved(p_step.run_id), conductor._over_limits(p_step.run_id),
+                'waits for a free slot') end;
     end if;
     select f.type, f.payload into v_frame from conductor.frames f
     where f.task_id = p_step.task_id and f.type <> 'usage' order by f.seq desc limit 1;

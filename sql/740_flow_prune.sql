@@ -1,5 +1,6 @@
 -- Deletes at most max_runs runs that ended longer than older_than ago, oldest first, with everything that belongs to them,
--- and the texts that no run pins any more. Returns how many runs it deleted: call it until it returns less than max_runs.
+-- the texts that no run pins any more, and workers that have not been heard of for so long. Returns how many runs it
+-- deleted: call it until it returns less than max_runs.
 -- A run that is running, or that somebody has locked, is passed over. Launches wait until the transaction ends, so call it
 -- in one of its own. Operators only.
 -- Raises 22023 for a negative age or number.
@@ -18,6 +19,7 @@ begin
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
         order by r.ended_at limit flow_prune.max_runs for update skip locked) k;
+    perform conductor._prune_workers(flow_prune.older_than);
     select array_agg(distinct h.hash) into v_hashes
     from conductor.flow_steps s, unnest(array[s.prompt_hash, s.persona_hash]) h (hash)
     where s.run_id = any (v_runs) and h.hash is not null;
@@ -62,6 +64,21 @@ begin
             hint = 'flow_prune(older_than => ''90 days'', max_runs => 1000)';
     end if;
 end
+$$;
+
+-- Deletes a few of the workers that have not been heard of for so long and that no task names any more: where each start
+-- of a worker has a host of its own, their number grows with time. A few, because the foreign key looks at all tasks for
+-- each. One that comes back announces itself anew.
+create function conductor._prune_workers(p_older_than interval) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    delete from conductor.workers w
+    where w.id in (
+        select d.id from conductor.workers d
+        where d.seen_at < conductor._now() - p_older_than and not conductor._is_live(d)
+          and not exists (select from conductor.tasks t where t.worker_id = d.id)
+        order by d.seen_at limit 20 for update skip locked)
 $$;
 
 -- Deletes those of the texts, and those that an earlier call had to leave, that no step pins. A launch that is under way

@@ -326,9 +326,14 @@ extension_sql_file!(
     requires = ["511_flow_catalog"]
 );
 extension_sql_file!(
+    "../sql/519__over_limits.sql",
+    name = "519__over_limits",
+    requires = ["512_flow_plan"]
+);
+extension_sql_file!(
     "../sql/520__doing.sql",
     name = "520__doing",
-    requires = ["512_flow_plan"]
+    requires = ["519__over_limits"]
 );
 extension_sql_file!(
     "../sql/521_flow_status.sql",

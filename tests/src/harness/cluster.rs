@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
 
+use super::shortage::{self, SmallDisk};
 use super::{processes, tools};
 
 const PREFIX: &str = "conductor-e2e-";
@@ -33,6 +34,9 @@ pub struct Cluster {
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 /// Held as long as this program lives; says that its folder is not left over.
 static OWNER: OnceLock<File> = OnceLock::new();
+
+/// What the server is given besides its folder, if anything.
+static DISK: OnceLock<SmallDisk> = OnceLock::new();
 
 /// Ends the server when the program exits. A static is never dropped.
 extern "C" fn at_exit() {
@@ -54,6 +58,21 @@ impl Cluster {
             cluster.start();
             cluster
         })
+    }
+
+    /// The server of this test program, which has a small disk as well. To be asked for before [`Cluster::shared`] is.
+    pub fn with_disk(bytes: u64) -> &'static Self {
+        let full = false;
+        DISK.get_or_init(|| SmallDisk { bytes, full });
+        Self::shared()
+    }
+
+    /// The small disk, as the server sees it and as we do.
+    pub fn disk(&self) -> (PathBuf, PathBuf) {
+        let folder = self.folder.join("disk");
+        let server = self.lock().as_ref().map(Child::id);
+        let seen = shortage::seen_by(server.expect("the server runs").cast_signed(), &folder);
+        (folder, seen)
     }
 
     /// A folder that this test program may use, removed when it ends.
@@ -88,7 +107,7 @@ impl Cluster {
 
     /// A server without data yet, which gets folders and a port.
     pub(super) fn in_folder(folder: PathBuf, programs: PathBuf) -> io::Result<Self> {
-        for name in ["data", "socket"] {
+        for name in ["data", "socket", "disk"] {
             let folder = folder.join(name);
             std::fs::create_dir(&folder)?;
             std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
@@ -109,15 +128,20 @@ impl Cluster {
     /// A program of the server, as the user that it may run as. A backtrace in the environment would
     /// reach clients in DETAIL.
     pub(super) fn program(&self, name: &str) -> Command {
+        let mut command = self.program_as_is(name);
+        if let Some((user, group)) = server_user() {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn program_as_is(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command
             .current_dir(&self.folder)
             .env_remove("RUST_BACKTRACE")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null());
-        if let Some((user, group)) = server_user() {
-            command.uid(user).gid(group);
-        }
         command
     }
 
@@ -129,7 +153,14 @@ impl Cluster {
             .open(self.folder.join("server.log"))
             .expect("the server's log can be written");
         let errors = log.try_clone().expect("a file can be cloned");
-        let mut command = self.program("postgres");
+        let mut command = match DISK.get() {
+            None => self.program("postgres"),
+            Some(disk) => {
+                let mut command = self.program_as_is("postgres");
+                shortage::give_disk(&mut command, &self.folder.join("disk"), disk, server_user());
+                command
+            }
+        };
         command.arg("-D").arg(self.folder.join("data"));
         command.arg("-k").arg(self.folder.join("socket"));
         for setting in [
@@ -148,7 +179,10 @@ impl Cluster {
             .stdout(log)
             .stderr(errors)
             .spawn()
-            .expect("the server can be started");
+            .unwrap_or_else(|error| match DISK.get() {
+                Some(_) => panic!("{error}: {}", shortage::NO_DISK),
+                None => panic!("the server cannot be started: {error}"),
+            });
         *self.lock() = Some(child);
         let end = Instant::now() + Duration::from_secs(30);
         while !self.answers() {
@@ -292,7 +326,7 @@ pub fn tail(path: &Path, most: usize) -> String {
 }
 
 /// The user and group that the server runs as: it refuses root, so then `postgres`.
-fn server_user() -> Option<(u32, u32)> {
+pub fn server_user() -> Option<(u32, u32)> {
     // SAFETY: geteuid(2) has no arguments and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
         return None;

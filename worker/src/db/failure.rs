@@ -44,6 +44,11 @@ impl Failure {
         matches!(self, Failure::Again(_) | Failure::Gone(_))
     }
 
+    /// Whether the server lacks something: space, memory, a free connection, a working disk.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Failure::Again(refusal) if is_shortage(&refusal.sqlstate))
+    }
+
     /// The SQLSTATE, when the server gave one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
@@ -94,11 +99,15 @@ fn by_sqlstate(refusal: Refusal) -> Failure {
         "40001" | "40P01" | "55P03" | "57014" => Failure::Again(refusal),
         // Shutting down, crashed, starting up, idle too long, a primary that became a standby.
         "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Gone(refusal.to_string()),
-        // Class 53 is a full disk, no memory, no free connection; class 58 an I/O error.
-        code if code.starts_with("53") || code.starts_with("58") => Failure::Again(refusal),
+        code if is_shortage(code) => Failure::Again(refusal),
         code if code.starts_with("08") => Failure::Gone(refusal.to_string()),
         _ => Failure::Refused(refusal),
     }
+}
+
+/// Class 53 is a full disk, no memory, no free connection; class 58 an I/O error.
+fn is_shortage(code: &str) -> bool {
+    code.starts_with("53") || code.starts_with("58")
 }
 
 /// An error with its causes: `error connecting to server: Connection refused (os error 111)`.
@@ -143,6 +152,7 @@ mod tests {
             assert!(matches!(of(code), Failure::Again(_)), "{code}");
             assert!(of(code).is_passing(), "{code}");
         }
+        assert!(of("53100").is_shortage() && !of("40001").is_shortage());
     }
 
     #[test]

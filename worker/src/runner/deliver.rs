@@ -54,12 +54,19 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut told = false;
     let calls = async {
         loop {
             match call().await {
                 Ok(value) => return Ok(value),
                 Err(Failure::StaleLease) => return Err(Halt::StaleLease),
                 Err(Failure::Refused(refusal)) => return Err(Halt::Refused(refusal)),
+                Err(failure) if failure.is_shortage() && !told => {
+                    // That the server is away is said by whoever listens to it; that it is full, by nobody else.
+                    tracing::warn!(%failure, "{what} waits for the server");
+                    told = true;
+                    backoff.wait().await;
+                }
                 Err(failure) => {
                     tracing::debug!(%failure, "{what} is tried again");
                     backoff.wait().await;

@@ -1,0 +1,105 @@
+//! More tasks than may run: limits hold whoever claims, and the status says what a step waits for.
+
+use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
+
+/// Agents of one run that need nothing: more than the limits of these tests let run.
+const WIDE: &str = r#"{"name": "wide", "category": "analysis", "description": "d", "contracts": [], "steps": [
+    {"id": "a", "persona": "codebase-explorer", "brief": "b"}, {"id": "b", "persona": "codebase-explorer", "brief": "b"},
+    {"id": "c", "persona": "codebase-explorer", "brief": "b"}, {"id": "d", "persona": "codebase-explorer", "brief": "b"},
+    {"id": "e", "persona": "codebase-explorer", "brief": "b"}, {"id": "end", "persona": "codebase-explorer", "brief": "b",
+     "needs": ["a", "b", "c", "d", "e"]}]}"#;
+
+async fn waits_for(c: &Conductor, run: i64) -> Vec<String> {
+    let query = "select distinct coalesce(s.doing, '') from flow_status($1) s where s.state = 'pending' order by 1";
+    let rows = c.sql.query(query, &[&run]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn workers_that_claim_at_once_never_run_more_than_the_limits_allow() {
+    let setup = Setup::new().without_worker();
+    setup.settings("max_running = 5, max_running_per_run = 2").run(async |c| {
+        c.sql.execute("select flow_define($1::text::jsonb)", &[&WIDE]).await.unwrap();
+        let mut runs = Vec::new();
+        for number in 0..4 {
+            runs.push(c.launch(Launch::new("wide", &format!("Is it {number}?"))).await);
+        }
+        let mut crew = Vec::new();
+        for number in 0..4 {
+            let sql = c.connect().await;
+            let worker = sql_worker::register(&sql, &format!("w{number}"), &[]).await.unwrap();
+            crew.push(tokio::spawn(async move {
+                let mut most = (0, 0);
+                loop {
+                    let claimed = sql_worker::claim(&sql, worker, 8).await.unwrap();
+                    let query = "select count(*), coalesce(max(of_run), 0) from (
+                        select count(*) over () as n, count(*) over (partition by run_id) as of_run
+                        from conductor.tasks where state = 'running') k";
+                    let row = sql.query_one(query, &[]).await.unwrap();
+                    most = most.max((row.get::<_, i64>(0), row.get::<_, i64>(1)));
+                    for task in &claimed {
+                        sql_worker::finish(&sql, task, "# so\n\nConfidence: high\n").await.unwrap();
+                    }
+                    let open = "select exists (select from conductor.flow_runs where status = 'running')";
+                    if claimed.is_empty() && !sql.query_one(open, &[]).await.unwrap().get::<_, bool>(0) {
+                        return most;
+                    }
+                }
+            }));
+        }
+        for member in crew {
+            let (running, of_run) = member.await.unwrap();
+            assert!(running <= 5 && of_run <= 2, "{running} ran, {of_run} of one run");
+        }
+        for run in runs {
+            assert_eq!(c.status(run).await.0, "completed");
+        }
+    });
+}
+
+#[test]
+fn a_step_that_is_held_by_a_limit_says_which() {
+    let setup = Setup::new().without_worker();
+    setup
+        .settings("max_running = 3, max_running_per_run = 2")
+        .run(async |c| {
+            c.sql
+                .execute("select flow_define($1::text::jsonb)", &[&WIDE])
+                .await
+                .unwrap();
+            let first = c.launch(Launch::new("wide", "Is it this?")).await;
+            let second = c.launch(Launch::new("wide", "Is it that?")).await;
+            let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+            assert!(
+                waits_for(c, first)
+                    .await
+                    .contains(&"waits for a free slot".to_owned())
+            );
+            let claimed = sql_worker::claim(&c.sql, worker, 16).await.unwrap();
+            assert_eq!(claimed.len(), 3);
+            let of_run = claimed.iter().filter(|task| task.run == first).count();
+            let (two, one) = if of_run == 2 {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            let said = waits_for(c, two).await.join("; ");
+            assert!(
+                said.contains("2 run") && said.contains("(max_running_per_run)"),
+                "{said}"
+            );
+            let said = waits_for(c, one).await.join("; ");
+            assert!(
+                said.contains("3 run") && said.contains("(max_running)"),
+                "{said}"
+            );
+            for task in &claimed {
+                sql_worker::finish(&c.sql, task, "# so\n\nConfidence: high\n")
+                    .await
+                    .unwrap();
+            }
+            sql_worker::drive(&c.sql, worker).await.unwrap();
+            assert_eq!(c.status(first).await.0, "completed");
+            assert_eq!(c.status(second).await.0, "completed");
+        });
+}
