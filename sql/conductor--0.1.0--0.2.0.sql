@@ -19,11 +19,42 @@ alter table conductor.tasks
 alter table conductor.flow_steps alter column created_at set default conductor._now();
 alter table conductor.frames alter column at set default conductor._now();
 
+-- Functions and views, as scripts/draft-upgrade.sh drafts them.
+
 create or replace function conductor._is_live(p_worker conductor.workers) returns boolean
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
     select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
+$$;
+
+create or replace function conductor._agrees(p_version text) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select regexp_replace(p_version, '^(\d+\.\d+)\..*$', '\1')
+        is not distinct from regexp_replace(e.extversion, '^(\d+\.\d+)\..*$', '\1')
+    from pg_catalog.pg_extension e where e.extname = 'conductor'
+$$;
+
+create or replace function conductor._is_fit(p_worker conductor.workers) returns boolean
+    language sql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select p_worker.healthy and conductor._is_live(p_worker) and conductor._agrees(p_worker.version)
+$$;
+
+create or replace function conductor._lock_run(p_run bigint) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    perform conductor._require_run(p_run);
+    perform 1 from conductor.flow_runs r where r.id = p_run for no key update;
+    if not found then
+        perform conductor._require_run(p_run);
+    end if;
+end
 $$;
 
 create or replace function conductor._task_guard() returns trigger
@@ -125,6 +156,34 @@ as $$
     from conductor.tasks t
     where s.run_id = p_run and s.status in ('pending', 'running') and t.id = s.task_id
       and t.state in ('completed', 'failed', 'blocked', 'cancelled')
+$$;
+
+create or replace function conductor._dispatch(p_run bigint, p_steps text[]) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    with chat as (
+        insert into conductor.chats (run_id, step_id)
+        select p_run, s.step_id from conductor.flow_steps s
+        where s.run_id = p_run and s.step_id = any (p_steps) and s.kind = 'agent'
+        order by s.position, length(s.step_id), s.step_id
+        on conflict (run_id, step_id) do update set step_id = excluded.step_id
+        returning id, step_id
+    ), task as (
+        insert into conductor.tasks (run_id, chat_id, parent_task_id, input, model)
+        select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id), x.body, r.model
+        from chat c
+        join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
+        join conductor.flow_runs r on r.id = p_run
+        -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
+        cross join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x
+        order by c.id
+        returning id, chat_id
+    )
+    update conductor.flow_steps s
+    set task_id = t.id, chat_id = t.chat_id, output = null, error = null, note = null
+    from task t join chat c on c.id = t.chat_id
+    where s.run_id = p_run and s.step_id = c.step_id
 $$;
 
 create or replace function conductor._code_step(p_run bigint, p_step text, p_role text) returns text
@@ -513,6 +572,47 @@ begin
 end
 $$;
 
+create or replace function conductor._unserved(p_run bigint) returns text
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run  record;
+    v_live integer;
+    v_why  text;
+begin
+    select r.project_name, r.project_root, r.model into v_run from conductor.flow_runs r where r.id = p_run;
+    if (select s.home from conductor.settings s) <> conductor._home() then
+        return 'this database is a copy: flow_resume() lets it dispatch';
+    end if;
+    select count(*) into v_live from conductor.workers w where conductor._is_live(w);
+    if v_live = 0 then
+        return 'no worker is alive: start one with conductor worker';
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_live(w) and conductor._agrees(w.version)) then
+        return (select format('worker and extension are of different versions (%s, extension %s): install the same of both',
+                    string_agg(distinct w.version, ', '), max(e.extversion))
+                from conductor.workers w, pg_catalog.pg_extension e
+                where conductor._is_live(w) and e.extname = 'conductor');
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_fit(w)) then
+        select string_agg(distinct coalesce(c.value ->> 'detail', c.value ->> 'name'), '; ') into v_why
+        from conductor.workers w, jsonb_path_query(w.self_check, '$.checks[*] ? (@.ok == false)') c (value)
+        where conductor._is_live(w);
+        return 'no worker is fit to run: ' || coalesce(v_why, 'see self_check in conductor.workers');
+    end if;
+    if not exists (select from conductor.workers w where conductor._is_fit(w)
+                   and conductor._serves(w, v_run.project_root, v_run.model)) then
+        if exists (select from conductor.workers w where conductor._is_fit(w)
+                   and conductor._serves(w, v_run.project_root, null)) then
+            return format('no live worker serves model %s', v_run.model);
+        end if;
+        return format('no live worker serves root %s (its --allow-root list)', v_run.project_root);
+    end if;
+    return null;
+end
+$$;
+
 create or replace function conductor.flow_define(definition jsonb) returns text
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -578,6 +678,20 @@ begin
 end
 $$;
 
+create or replace function conductor._over_limits(p_run bigint) returns text
+    language sql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select case
+        when k.of_run >= s.max_running_per_run then
+            format('waits for another step of its run: %s run, and no more may (max_running_per_run)', k.of_run)
+        when k.of_all >= s.max_running then
+            format('waits for steps of any run: %s run, and no more may (max_running)', k.of_all) end
+    from conductor.settings s, (
+        select count(*) as of_all, count(*) filter (where t.run_id = p_run) as of_run
+        from conductor.tasks t where t.state = 'running') k
+$$;
+
 create or replace function conductor._doing(p_step conductor.flow_steps) returns text
     language plpgsql stable security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -603,7 +717,8 @@ begin
         return case
             when v_task.available_at > conductor._now() then
                 format('next attempt at %s after: %s', to_char(v_task.available_at, 'HH24:MI:SS'), v_task.error)
-            else coalesce(conductor._unserved(p_step.run_id), 'waits for a free slot') end;
+            else coalesce(conductor._unserved(p_step.run_id), conductor._over_limits(p_step.run_id),
+                'waits for a free slot') end;
     end if;
     select f.type, f.payload into v_frame from conductor.frames f
     where f.task_id = p_step.task_id and f.type <> 'usage' order by f.seq desc limit 1;
@@ -683,14 +798,7 @@ begin
                 worker_register.pid, worker_register.slots),
             hint = 'conductor worker gives them';
     end if;
-    if regexp_replace(worker_register.version, '^(\d+\.\d+)\..*$', '\1')
-        is distinct from regexp_replace(v_version, '^(\d+\.\d+)\..*$', '\1')
-    then
-        raise exception using errcode = '55000',
-            message = 'the worker and the extension are of different versions',
-            detail = format('worker: %s, extension: %s', worker_register.version, v_version),
-            hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
-    end if;
+    perform conductor._require_version(worker_register.version);
     select w.pid into v_former from conductor.workers w
     where w.host = worker_register.host and w.name = worker_register.name for update;
 
@@ -729,9 +837,13 @@ declare
     v_taken integer;
     v_lease interval := (select s.lease from conductor.settings s);
     v_lost  bigint[];
+    v_since timestamptz;
 begin
-    -- After a restart every worker first gets the time of a lease to find its way back.
-    if p_worker is null and pg_postmaster_start_time() > conductor._now() - v_lease then
+    -- After a restart every worker first gets the time of a lease to find its way back. The WAL writer begins when writes
+    -- are taken: also after a crash that the postmaster outlived, and when a standby was promoted.
+    select greatest(pg_postmaster_start_time(), max(a.backend_start)) into v_since
+    from pg_catalog.pg_stat_activity a where a.backend_type = 'walwriter';
+    if p_worker is null and v_since > conductor._now() - v_lease then
         return 0;
     end if;
     select array_agg(t.id) into v_lost from conductor.tasks t
@@ -797,6 +909,7 @@ begin
     end if;
     select * into strict v_settings from conductor.settings;
     perform conductor._require_home();
+    perform conductor._require_version(v_worker.version);
     if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;
     end if;
@@ -881,7 +994,7 @@ begin
     -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.
     if v_run.snapshot_host <> p_worker.host and exists (
         select from conductor.workers w
-        where w.host = v_run.snapshot_host and w.healthy and conductor._is_live(w)
+        where w.host = v_run.snapshot_host and conductor._is_fit(w)
           and conductor._serves(w, v_run.project_root, v_run.model))
     then
         return null;
@@ -904,6 +1017,21 @@ begin
         worker_id = p_worker.id, started_at = coalesce(t.started_at, conductor._now())
     where t.id = v_task;
     return v_task;
+end
+$$;
+
+create or replace function conductor._require_version(p_version text) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    if not conductor._agrees(p_version) then
+        raise exception using errcode = '55000',
+            message = 'the worker and the extension are of different versions',
+            detail = (select format('worker: %s, extension: %s', p_version, e.extversion)
+                      from pg_catalog.pg_extension e where e.extname = 'conductor'),
+            hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
+    end if;
 end
 $$;
 
@@ -1039,6 +1167,87 @@ begin
 end
 $$;
 
+create or replace function conductor.run_snapshot(
+    task bigint, lease uuid, commit text, tree_digest text, host text, notes jsonb default '[]'
+) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run   bigint;
+    v_agree boolean;
+    v_note  jsonb := jsonb_build_array(format(
+        'the project changed during the run: a later snapshot has digest %s', run_snapshot.tree_digest));
+begin
+    select t.run_id into v_run from conductor.tasks t
+    where t.id = run_snapshot.task and t.lease = run_snapshot.lease;
+    perform 1 from conductor.flow_runs r where r.id = v_run for no key update;
+    -- The task may have been taken back while the run was waited for.
+    perform 1 from conductor.tasks t
+    where t.id = run_snapshot.task and t.lease = run_snapshot.lease and t.state = 'running';
+    if not found then
+        perform conductor._stale_lease(run_snapshot.task);
+    end if;
+    if run_snapshot.tree_digest is null or run_snapshot.host is null then
+        raise exception using errcode = '22023',
+            message = 'a snapshot needs a digest and a host', detail = format('task: %s', run_snapshot.task),
+            hint = 'say what was read and where';
+    end if;
+    select coalesce(r.tree_digest = run_snapshot.tree_digest, true) into v_agree
+    from conductor.flow_runs r where r.id = v_run;
+    update conductor.flow_runs r
+    set commit = coalesce(r.commit, run_snapshot.commit),
+        tree_digest = coalesce(r.tree_digest, run_snapshot.tree_digest),
+        snapshot_host = run_snapshot.host,
+        snapshot_notes = case
+            when r.tree_digest is null then coalesce(run_snapshot.notes, '[]')
+            when not v_agree and not r.snapshot_notes @> v_note then r.snapshot_notes || v_note
+            else r.snapshot_notes end
+    where r.id = v_run
+      and (r.tree_digest is null or not v_agree or r.snapshot_host is distinct from run_snapshot.host);
+    -- Whoever claimed meanwhile has passed the run over, because it was locked here.
+    if exists (select from conductor.tasks t where t.run_id = v_run and t.state = 'pending') then
+        perform pg_notify('conductor_frames', json_build_object('type', c.run_type, 'run_id', v_run, 'seq', c.run_seq)::text)
+        from conductor.run_counters c where c.run_id = v_run;
+    end if;
+    return v_agree;
+end
+$$;
+
+create or replace function conductor.flow_cancel(run bigint) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_status text;
+begin
+    perform conductor._lock_run(flow_cancel.run);
+    select r.status into v_status from conductor.flow_runs r where r.id = flow_cancel.run;
+    if v_status = 'running' then
+        perform conductor._run_end(flow_cancel.run, 'cancelled', format('cancelled by %s', conductor._caller()));
+        v_status := 'cancelled';
+    end if;
+    return v_status;
+end
+$$;
+
+create or replace function conductor.task_cancel(task bigint) returns text
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_run   bigint;
+    v_state text;
+begin
+    select t.run_id into v_run from conductor.tasks t where t.id = task_cancel.task;
+    perform conductor._lock_run(v_run);
+    update conductor.tasks t set state = 'cancelled'
+    where t.id = task_cancel.task and t.state in ('pending', 'running');
+    select t.state into v_state from conductor.tasks t where t.id = task_cancel.task;
+    return v_state;
+end
+$$;
+
 create or replace function conductor.flow_retry(run bigint, token_budget bigint default null) returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -1046,9 +1255,9 @@ as $$
 declare
     v_run record;
 begin
-    perform conductor._require_run(flow_retry.run);
+    perform conductor._lock_run(flow_retry.run);
     select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
-    from conductor.flow_runs r where r.id = flow_retry.run for no key update;
+    from conductor.flow_runs r where r.id = flow_retry.run;
     if v_run.status not in ('failed', 'cancelled') then
         raise exception using errcode = '55000',
             message = 'only a failed or cancelled run can be retried',
@@ -1101,9 +1310,9 @@ declare
     v_again   text[];
     v_new     bigint;
 begin
-    perform conductor._require_run(flow_fork.run);
     -- A copy of a run that is just being advanced must not be of two minds.
-    select * into v_run from conductor.flow_runs r where r.id = flow_fork.run for no key update;
+    perform conductor._lock_run(flow_fork.run);
+    select * into v_run from conductor.flow_runs r where r.id = flow_fork.run;
     if not exists (select from conductor.flow_steps s where s.run_id = v_run.id and s.step_id = flow_fork.from_step) then
         raise exception using errcode = 'P0002', message = 'no such step',
             detail = format('run: %s, step: %s', flow_fork.run, coalesce(flow_fork.from_step, 'null')),
@@ -1180,15 +1389,13 @@ begin
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
         order by r.ended_at limit flow_prune.max_runs for update skip locked) k;
-    if v_runs is null then
-        return 0;
-    end if;
+    perform conductor._prune_workers(flow_prune.older_than);
     select array_agg(distinct h.hash) into v_hashes
     from conductor.flow_steps s, unnest(array[s.prompt_hash, s.persona_hash]) h (hash)
     where s.run_id = any (v_runs) and h.hash is not null;
     delete from conductor.flow_runs r where r.id = any (v_runs);
     perform conductor._prune_texts(v_hashes);
-    return cardinality(v_runs);
+    return coalesce(cardinality(v_runs), 0);
 end
 $$;
 
@@ -1209,6 +1416,35 @@ begin
     where f.run_id = any (v_runs) and f.type not in ('flow_run_started', 'flow_run_step_updated');
     update conductor.flow_runs r set frames_pruned = true where r.id = any (v_runs);
     return coalesce(cardinality(v_runs), 0);
+end
+$$;
+
+create or replace function conductor._prune_workers(p_older_than interval) returns void
+    language sql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    delete from conductor.workers w
+    where w.id in (
+        select d.id from conductor.workers d
+        where d.seen_at < conductor._now() - p_older_than and not conductor._is_live(d)
+          and not exists (select from conductor.tasks t where t.worker_id = d.id)
+        order by d.seen_at limit 20 for update skip locked)
+$$;
+
+create or replace function conductor._prune_texts(p_hashes text[]) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    update conductor.texts x set stale = true where x.hash = any (p_hashes) and not x.stale;
+    if not exists (select from conductor.texts x where x.stale) or not conductor._lock_texts() then
+        return;
+    end if;
+    delete from conductor.texts x
+    where x.stale
+      and not exists (select from conductor.flow_steps s where s.prompt_hash = x.hash)
+      and not exists (select from conductor.flow_steps s where s.persona_hash = x.hash);
+    update conductor.texts x set stale = false where x.stale;
 end
 $$;
 
