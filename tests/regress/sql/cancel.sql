@@ -14,13 +14,17 @@ $$;
 create function pg_temp.cancel_task(p_run bigint, p_step text) returns text language sql as $$
     select conductor.task_cancel(s.task_id) from conductor.flow_steps s where s.run_id = p_run and s.step_id = p_step
 $$;
--- What every place says of each step: its own status, its task's, its message's and the last word of its frames.
-create function pg_temp.said(p_run bigint) returns table (step_id text, step text, task text, message text, announced text)
+-- What every place says of each step: its own status, its task's, its message's, and the last words of its frames on both.
+create function pg_temp.said(p_run bigint)
+    returns table (step_id text, step text, task text, message text, step_frame text, message_frame text)
     language sql as $$
     select s.step_id, s.status, t.state,
            (select m.status from conductor.messages m where m.run_id = p_run and m.step_id = s.step_id and m.role = 'assistant'),
            (select f.payload ->> 'status' from conductor.frames f
             where f.run_id = p_run and (f.payload ->> 'step_id' = s.step_id and not f.payload ? 'run_status')
+            order by f.seq desc limit 1),
+           (select f.payload ->> 'status' from conductor.frames f
+            where f.run_id = p_run and f.type = 'message_complete' and f.payload ->> 'chat_id' = s.chat_id::text
             order by f.seq desc limit 1)
     from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
     where s.run_id = p_run order by s.position, length(s.step_id), s.step_id
