@@ -105,7 +105,7 @@ if wanted e2e; then
   # What depends on the server's version: the engine under concurrency, dumps, and one run from end to end.
   kind "end-to-end tests of the engine (16)" count_cargo env CONDUCTOR_PG_CONFIG="$PG16_CONFIG" \
     cargo test --no-fail-fast -p conductor-tests --test e2e -- \
-    advance_model clocks dump random_clients transactions upgrade a_question_without_a_project
+    advance_model clocks dump fencing locks random_clients transactions upgrade a_question_without_a_project
 fi
 
 echo

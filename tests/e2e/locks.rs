@@ -107,19 +107,26 @@ fn a_heartbeat_meets_a_cancel() {
         assert_eq!(met[1], "cancel", "the next beat knows");
         goes_on(&two, angles.run).await;
 
-        // The run: it ends whatever a heartbeat that does not commit holds, and the next one ends the task.
-        let angles = Angles::last(&two).await;
-        let alive = beat(angles.worker, &angles.behavior);
-        let met = two.meet(&alive, PassesBy, &cancel(angles.run)).await;
-        assert_eq!(met, ["", "cancelled"]);
-        let left = format!(
-            "select count(*) from tasks where run_id = {} and state = 'running'",
-            angles.run
-        );
-        assert_eq!(count(&two, &left).await, 1, "held by the heartbeat");
-        let met = two.meet("select", PassesBy, &alive).await;
-        assert_eq!(met[1], "cancel");
-        cancelled_and_goes_on(&two, angles.run).await;
+        // The run: it ends whatever a heartbeat that does not commit holds, and the next one ends the task. A retry that
+        // comes before that finds its worker at work.
+        for retried in [false, true] {
+            let angles = Angles::last(&two).await;
+            let run = angles.run;
+            let alive = beat(angles.worker, &angles.behavior);
+            let met = two.meet(&alive, PassesBy, &cancel(run)).await;
+            assert_eq!(met, ["", "cancelled"]);
+            let now = statuses(&two, run, ["behavior", "fold"]).await;
+            assert_eq!(now, ["running", "cancelled"], "held by the heartbeat");
+            if retried {
+                does(&two, &retry(run)).await;
+                does(&two, &finish(&angles.behavior, "other angle")).await;
+                goes_on(&two, run).await;
+            } else {
+                let met = two.meet("select", PassesBy, &alive).await;
+                assert_eq!(met[1], "cancel");
+                cancelled_and_goes_on(&two, run).await;
+            }
+        }
 
         let angles = Angles::last(&two).await;
         let alive = beat(angles.worker, &angles.behavior);

@@ -115,3 +115,29 @@ fn a_late_finish_of_a_run_that_is_pruned_is_stale() {
         assert_eq!(met, ["1", "QC001"]);
     });
 }
+
+#[test]
+fn a_prune_of_frames_meets_a_retry_and_a_prune() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        let frames = "select conductor.flow_prune_frames('0')";
+        let pruned = |run: i64| {
+            format!("select frames_pruned::integer::bigint from flow_runs where id = {run}")
+        };
+        let run = ended(&two, "research").await;
+        let met = two.meet(frames, Waits, &retry(run)).await;
+        assert_eq!(met, ["1".to_owned(), run.to_string()]);
+        assert_eq!(count(&two, &pruned(run)).await, 0, "it makes frames again");
+        goes_on(&two, run).await;
+        let met = two.meet(frames, PassesBy, &prune(1000)).await;
+        assert_eq!(met, ["1", "0"]);
+        assert_eq!(count(&two, &pruned(run)).await, 1);
+
+        let run = ended(&two, "research").await;
+        let met = two.meet(&retry(run), PassesBy, frames).await;
+        assert_eq!(met, [run.to_string(), "0".to_owned()], "it runs");
+        goes_on(&two, run).await;
+        let met = two.meet(&prune(1000), PassesBy, frames).await;
+        assert_eq!(met, ["2", "0"]);
+    });
+}
