@@ -1,5 +1,15 @@
+-- Which runs completed: some of them are pruned.
+create table public.completed (run bigint);
+create function public.note_completed() returns trigger language plpgsql as $$
+begin
+    insert into public.completed values (new.id);
+    return null;
+end $$;
+create trigger note_completed after update of status on conductor.flow_runs
+    for each row when (new.status = 'completed') execute function public.note_completed();
+
 -- One random thing that a launcher, a person or one of four workers may do at any time. What a stale holder or a late
--- caller is refused (QC001, 55000) is part of the game; any other error is a defect.
+-- caller is refused (QC001, 55000, P0002 for what was pruned) is part of the game; any other error is a defect.
 create function public.random_act() returns void language plpgsql as $$
 declare
     v_worker bigint;
@@ -34,13 +44,25 @@ begin
     elsif v_choice < 0.95 then
         perform conductor.task_cancel(t.id) from (
             select t.id from conductor.tasks t where t.state in ('pending', 'running') order by random() limit 1) t;
-    elsif v_choice < 0.97 then
+    elsif v_choice < 0.96 then
         perform conductor.task_release(v_task.id, v_task.lease);
+    elsif v_choice < 0.97 then
+        perform conductor.run_snapshot(v_task.id, v_task.lease, null, 'digest', 'here');
+    elsif v_choice < 0.975 then
+        perform conductor.flow_fork(s.run_id, s.step_id) from (
+            select s.run_id, s.step_id from conductor.flow_steps s order by random() limit 1) s;
     elsif v_choice < 0.98 then
+        perform conductor.flow_prune('0', 1);
+    elsif v_choice < 0.985 then
         perform conductor.flow_resume();
     else
         perform conductor._rescue(v_worker);
     end if;
-exception when sqlstate 'QC001' or sqlstate '55000' then
-    null;
+exception
+    when sqlstate 'QC001' or sqlstate '55000' then
+        null;
+    when sqlstate 'P0002' then
+        if sqlerrm not in ('no such run', 'no such step') then
+            raise;
+        end if;
 end $$;

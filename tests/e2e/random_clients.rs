@@ -52,10 +52,7 @@ fn clients_that_do_random_things_at_once_break_no_invariant_and_meet_no_deadlock
         assert_eq!(c.violations().await.unwrap(), [""; 0]);
         let ended: i64 = c
             .sql
-            .query_one(
-                "select count(*) from flow_runs where status = 'completed'",
-                &[],
-            )
+            .query_one("select count(*) from public.completed", &[])
             .await
             .unwrap()
             .get(0);
