@@ -107,27 +107,6 @@ fn a_heartbeat_meets_a_cancel() {
         assert_eq!(met[1], "cancel", "the next beat knows");
         goes_on(&two, angles.run).await;
 
-        // The run: it ends whatever a heartbeat that does not commit holds, and the next one ends the task. A retry that
-        // comes before that finds its worker at work.
-        for retried in [false, true] {
-            let angles = Angles::last(&two).await;
-            let run = angles.run;
-            let alive = beat(angles.worker, &angles.behavior);
-            let met = two.meet(&alive, PassesBy, &cancel(run)).await;
-            assert_eq!(met, ["", "cancelled"]);
-            let now = statuses(&two, run, ["behavior", "fold"]).await;
-            assert_eq!(now, ["running", "cancelled"], "held by the heartbeat");
-            if retried {
-                does(&two, &retry(run)).await;
-                does(&two, &finish(&angles.behavior, "other angle")).await;
-                goes_on(&two, run).await;
-            } else {
-                let met = two.meet("select", PassesBy, &alive).await;
-                assert_eq!(met[1], "cancel");
-                cancelled_and_goes_on(&two, run).await;
-            }
-        }
-
         let angles = Angles::last(&two).await;
         let alive = beat(angles.worker, &angles.behavior);
         let met = two.meet(&cancel(angles.run), PassesBy, &alive).await;
@@ -136,4 +115,43 @@ fn a_heartbeat_meets_a_cancel() {
         assert_eq!(met[1], "cancel");
         cancelled_and_goes_on(&two, angles.run).await;
     });
+}
+
+#[test]
+fn a_run_is_cancelled_though_a_heartbeat_holds_a_task_of_it() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        let nexts: [(&str, fn(&Angles) -> String, &str); 4] = [
+            ("beat", |a| beat(a.worker, &a.behavior), "cancel"),
+            ("finish", |a| finish(&a.behavior, "too late"), "cancelled"),
+            ("release", |a| release(&a.behavior), "t"),
+            ("resume", |_| resume(), "0"),
+        ];
+        for (what, next, answer) in nexts {
+            let angles = Angles::last(&two).await;
+            held_meanwhile(&two, &angles).await;
+            // Whatever comes next ends the task.
+            let met = two.meet("select", PassesBy, &next(&angles)).await;
+            assert_eq!(met[1], answer, "{what}");
+            let now = statuses(&two, angles.run, ["behavior"]).await;
+            assert_eq!(now, ["cancelled"], "{what}");
+            cancelled_and_goes_on(&two, angles.run).await;
+        }
+        // A retry that comes before that finds its worker at work.
+        let angles = Angles::last(&two).await;
+        held_meanwhile(&two, &angles).await;
+        does(&two, &retry(angles.run)).await;
+        sound(&two, angles.run).await;
+        does(&two, &finish(&angles.behavior, "other angle")).await;
+        goes_on(&two, angles.run).await;
+    });
+}
+
+/// Cancels the run while a heartbeat holds the task, which is left.
+async fn held_meanwhile(two: &Meeting<'_>, angles: &Angles) {
+    let alive = beat(angles.worker, &angles.behavior);
+    let met = two.meet(&alive, PassesBy, &cancel(angles.run)).await;
+    assert_eq!(met, ["", "cancelled"]);
+    let now = statuses(two, angles.run, ["behavior", "fold"]).await;
+    assert_eq!(now, ["running", "cancelled"]);
 }
