@@ -37,16 +37,22 @@ async fn locked(two: &Meeting<'_>, run: i64) -> Vec<&'static str> {
     held
 }
 
-/// While one session holds the run and nothing else, the call waits for it and holds nothing either; what it returns.
-async fn waits_empty_handed(two: &Meeting<'_>, run: i64, call: &str) -> String {
+/// What is locked while one session holds the run and the call waits for it; and what the call returns.
+async fn waits(two: &Meeting<'_>, run: i64, call: &str) -> (Vec<&'static str>, String) {
     let hold = format!("select id from flow_runs where id = {run} for no key update");
     let held = RefCell::new(Vec::new());
     let look = async || {
         held.replace(locked(two, run).await);
     };
     let [_, answer] = two.meet_and_look(&hold, Waits, call, look).await;
-    assert_eq!(held.take(), ["run"], "{call}");
     sound(two, run).await;
+    (held.take(), answer)
+}
+
+/// The same of a call that holds nothing as it waits.
+async fn waits_empty_handed(two: &Meeting<'_>, run: i64, call: &str) -> String {
+    let (held, answer) = waits(two, run, call).await;
+    assert_eq!(held, ["run"], "{call}");
     answer
 }
 
@@ -76,6 +82,17 @@ fn whoever_waits_for_a_run_holds_nothing_of_it() {
         assert_eq!(answer, run.to_string());
         goes_on(&two, run).await;
         goes_on(&two, copy.parse().expect("the fork is a run")).await;
+    });
+}
+
+#[test]
+fn a_raw_update_that_waits_for_a_run_holds_its_task_alone() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        let angles = Angles::last(&two).await;
+        let (held, _) = waits(&two, angles.run, &raw_update(&angles.behavior)).await;
+        assert_eq!(held, ["run", "task"]);
+        goes_on(&two, angles.run).await;
     });
 }
 
