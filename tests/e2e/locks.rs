@@ -121,17 +121,22 @@ fn a_heartbeat_meets_a_cancel() {
 fn a_run_is_cancelled_though_a_heartbeat_holds_a_task_of_it() {
     engine(async |c| {
         let two = Meeting::new(c);
-        let nexts: [(&str, fn(&Angles) -> String, &str); 4] = [
-            ("beat", |a| beat(a.worker, &a.behavior), "cancel"),
-            ("finish", |a| finish(&a.behavior, "too late"), "cancelled"),
-            ("release", |a| release(&a.behavior), "t"),
-            ("resume", |_| resume(), "0"),
-        ];
-        for (what, next, answer) in nexts {
+        for (what, answer) in [
+            ("beat", "cancel"),
+            ("finish", "cancelled"),
+            ("release", "t"),
+            ("resume", "0"),
+        ] {
             let angles = Angles::last(&two).await;
+            let next = match what {
+                "beat" => beat(angles.worker, &angles.behavior),
+                "finish" => finish(&angles.behavior, "too late"),
+                "release" => release(&angles.behavior),
+                _ => resume(),
+            };
             held_meanwhile(&two, &angles).await;
             // Whatever comes next ends the task.
-            let met = two.meet("select", PassesBy, &next(&angles)).await;
+            let met = two.meet("select", PassesBy, &next).await;
             assert_eq!(met[1], answer, "{what}");
             let now = statuses(&two, angles.run, ["behavior"]).await;
             assert_eq!(now, ["cancelled"], "{what}");
