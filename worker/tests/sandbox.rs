@@ -1,8 +1,9 @@
 //! The sandbox holds, seen from outside: by its probe, and by what a confined process can still do.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use conductor_worker::sandbox::{Probe, Sandbox};
+use conductor_worker::sandbox::{Policy, Probe, Sandbox};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_conductor");
 
@@ -23,4 +24,94 @@ fn bubblewrap_refuses_everything_it_must() {
     let sandbox = Sandbox::bubblewrap(Some(Path::new(HELPER))).unwrap();
     let probe = probe(&sandbox);
     assert_eq!(probe.failures().collect::<Vec<_>>(), Vec::<&_>::new());
+}
+
+/// A confined shell that starts one process in a session of its own and forgets another one, and then does `last`.
+struct Escape {
+    helper: std::process::Child,
+    /// The argument by which both are known.
+    mark: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Escape {
+    fn start(sandbox: &Sandbox, last: &str) -> Escape {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = std::fs::canonicalize(dir.path()).unwrap();
+        let stdin = folder.join("stdin");
+        std::fs::write(&stdin, "").unwrap();
+        let programs = ["sh", "setsid", "sleep"].map(|name| {
+            let found = which::which(name).unwrap();
+            std::fs::canonicalize(found).unwrap()
+        });
+        // Nobody else sleeps for just so long.
+        let mark = format!("1000.{}", std::process::id()) + &fastrand::u32(..).to_string();
+        let [sh, setsid, sleep] = programs.clone().map(|path| path.display().to_string());
+        let script = format!("{setsid} {sleep} {mark} & ({sleep} {mark} &)\n{last}")
+            .replace("SLEEP", &sleep);
+        let policy = Policy {
+            read: vec![folder.clone()],
+            write: vec![folder.clone()],
+            execute: programs.to_vec(),
+            cwd: folder,
+            stdin,
+            ..Policy::default()
+        };
+        let mut command = sandbox
+            .command(&policy, Path::new(&sh), &["-c", &script])
+            .unwrap();
+        let helper = command.spawn().unwrap();
+        Escape {
+            helper,
+            mark,
+            _dir: dir,
+        }
+    }
+
+    fn alive(&self) -> usize {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let sleeps = |process: &std::fs::DirEntry| {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+            words.len() == 3 && words[1] == self.mark.as_bytes()
+        };
+        processes.filter(sleeps).count()
+    }
+
+    #[track_caller]
+    fn until_alive(&self, count: usize) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while self.alive() != count {
+            assert!(Instant::now() < end, "{} live, not {count}", self.alive());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn whoever_leaves_the_group_is_ended_when_the_worker_lets_go() {
+    for sandbox in both() {
+        let mut escape = Escape::start(&sandbox, "SLEEP 1000");
+        escape.until_alive(2);
+        drop(escape.helper.stdin.take());
+        escape.until_alive(0);
+        escape.helper.wait().unwrap();
+    }
+}
+
+#[test]
+fn whoever_leaves_the_group_is_ended_with_the_child() {
+    for sandbox in both() {
+        let mut escape = Escape::start(&sandbox, "SLEEP 0.2; exit 7");
+        // Waiting would let go of it.
+        let leash = escape.helper.stdin.take();
+        assert_eq!(escape.helper.wait().unwrap().code(), Some(7));
+        escape.until_alive(0);
+        drop(leash);
+    }
+}
+
+fn both() -> [Sandbox; 2] {
+    let helper = Some(Path::new(HELPER));
+    [Sandbox::detect(helper), Sandbox::bubblewrap(helper)].map(Result::unwrap)
 }

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
@@ -19,13 +20,16 @@ use crate::text::Tail;
 /// Once the leader is gone its group is killed, and what it had written is read for this long at most.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// A helper whose leash is let go kills all that it started within this time, also what has left the group.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// After a KILL only the kernel can hold a process up.
 const REAP: Duration = Duration::from_secs(10);
 
 const CHUNK_BYTES: usize = 64 * 1024;
 const STDERR_BYTES: usize = 8 * 1024;
 
-/// A child under way. Dropping it kills its process group.
+/// A child under way. Dropping it kills what it started; that blocks for a moment.
 #[derive(Debug)]
 pub struct Child {
     process: tokio::process::Child,
@@ -35,7 +39,7 @@ pub struct Child {
     stderr: Arc<Mutex<Tail>>,
     stderr_done: tokio::task::JoinHandle<()>,
     /// While this is open the helper lets the child live.
-    _leash: Option<ChildStdin>,
+    leash: Option<ChildStdin>,
     buffer: Box<[u8]>,
     drain_until: Option<Instant>,
     exit: Option<Exit>,
@@ -73,7 +77,7 @@ impl Child {
             stdout: process.stdout.take(),
             stderr,
             stderr_done,
-            _leash: process.stdin.take(),
+            leash: process.stdin.take(),
             process,
             buffer: vec![0; CHUNK_BYTES].into(),
             drain_until: None,
@@ -122,13 +126,17 @@ impl Child {
         }
     }
 
-    /// Ends the process group: TERM, `grace`, KILL; what it still prints is thrown away. Returns how it ended, the
+    /// Ends the process group: TERM, `grace`, the leash, KILL; what it still prints is thrown away. Returns how it ended, the
     /// same again when called again.
     pub async fn end(&mut self, grace: Duration) -> Exit {
         if self.exit.is_none() {
             let _ = kill_process_group(self.group, Signal::TERM);
             if timeout(grace, self.run_out()).await.is_err() {
-                let _ = kill_process_group(self.group, Signal::KILL);
+                // The helper can reach what has left the group; killed itself, it could not.
+                self.leash = None;
+                if timeout(SWEEP, self.run_out()).await.is_err() {
+                    let _ = kill_process_group(self.group, Signal::KILL);
+                }
             }
         }
         self.wait().await
@@ -177,6 +185,10 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.exit.is_none() {
+            self.leash = None;
+            let limit = Timespec::try_from(SWEEP).ok();
+            let gone = PollFd::new(self.exited.get_ref(), PollFlags::IN);
+            let _ = poll(&mut [gone], limit.as_ref());
             let _ = kill_process_group(self.group, Signal::KILL);
         }
         self.stderr_done.abort();

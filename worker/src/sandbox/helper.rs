@@ -8,17 +8,22 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, getppid, kill_current_process_group, pidfd_open,
-    set_parent_process_death_signal, setpgid, setrlimit,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid,
+    kill_current_process_group, kill_process, pidfd_open, set_child_subreaper,
+    set_parent_process_death_signal, setpgid, setrlimit, wait,
 };
 use rustix::thread::{
     CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
 };
 
 use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock};
+
+/// How long what a child has left behind may take to die; only the kernel can hold it up.
+const SWEEP: Duration = Duration::from_millis(500);
 
 /// No file that a child writes may grow beyond this, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -37,6 +42,8 @@ pub(super) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, String> {
     // The group is what will be killed: never one that this process shares.
     setpgid(None, None).map_err(|e| format!("cannot lead a process group: {e}"))?;
+    // Whoever leaves the group, or loses its parent, is still found here.
+    set_child_subreaper(Some(getpid())).map_err(|e| format!("cannot adopt orphans: {e}"))?;
     let order = args
         .next()
         .and_then(|a| a.into_string().ok())
@@ -45,7 +52,9 @@ fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, String> {
         serde_json::from_str(&order).map_err(|e| format!("order not understood: {e}"))?;
     let program = PathBuf::from(args.next().ok_or("no program given")?);
     let mut child = start(order, program, args)?;
-    watch(&mut child).map_err(|e| format!("cannot watch the child: {e}"))
+    let status = watch(&mut child).map_err(|e| format!("cannot watch the child: {e}"));
+    sweep();
+    status
 }
 
 fn start(
@@ -73,7 +82,7 @@ fn start(
         (Backend::Bubblewrap, None) => return Err("no bubblewrap given".to_owned()),
     };
     command.args(args).stdin(stdin).current_dir(&policy.cwd);
-    let helper = rustix::process::getpid();
+    let helper = getpid();
     let confine = move || {
         // This thread is the helper's only one, so its end is the helper's end.
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -126,7 +135,7 @@ fn drop_capabilities() {
 }
 
 /// Waits for the child. The leash is this process's standard input: nothing is ever written to it, and its end means
-/// that the worker let go or died, so the whole group goes.
+/// that the worker let go or died, so everything goes.
 fn watch(child: &mut Child) -> io::Result<ExitStatus> {
     let pid = i32::try_from(child.id())
         .ok()
@@ -159,9 +168,43 @@ fn watch(child: &mut Child) -> io::Result<ExitStatus> {
             return child.wait();
         }
         if !fds[0].revents().is_empty() {
+            sweep();
             kill_current_process_group(Signal::KILL)?;
         }
     }
+}
+
+/// Kills all that was started here and lives, whatever group or session it went to: whose parent is gone has become a
+/// child of this process, so children are killed until there are none.
+fn sweep() {
+    let end = Instant::now() + SWEEP;
+    loop {
+        for pid in children() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        match wait(WaitOptions::NOHANG) {
+            Err(rustix::io::Errno::CHILD) => return,
+            Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+            Ok(Some(_)) if Instant::now() < end => {}
+            _ => return,
+        }
+    }
+}
+
+/// Processes whose parent is this one.
+fn children() -> Vec<Pid> {
+    let own = getpid().as_raw_nonzero().to_string();
+    let is_ours = |pid: &str| {
+        // The name stands in parentheses and may hold anything.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == own)
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| process.file_name().into_string().ok())
+        .filter(|pid| is_ours(pid) == Some(true))
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .collect()
 }
 
 fn end_like(status: ExitStatus) -> ExitCode {
