@@ -311,6 +311,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_ignores_the_polite_end_is_first_let_go() {
+        // As a helper does, which then ends what a signal to the group would not reach.
+        let mut child = shell("trap '' TERM; echo ready; read line; exit 9");
+        assert_eq!(
+            timeout(LIMIT, child.read()).await.unwrap().unwrap(),
+            Some(&b"ready\n"[..])
+        );
+        let exit = child.end(Duration::from_millis(50)).await;
+        assert_eq!((exit.code, exit.signal), (Some(9), None));
+    }
+
+    #[tokio::test]
+    async fn who_is_dropped_is_first_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("swept");
+        let script = format!("echo ready; read line; echo > {}", file.display());
+        let mut child = shell(&script);
+        assert!(
+            timeout(LIMIT, child.read())
+                .await
+                .unwrap()
+                .unwrap()
+                .is_some()
+        );
+        drop(child);
+        assert!(file.exists(), "killed before it could sweep");
+    }
+
+    #[tokio::test]
     async fn a_child_blocked_writing_is_ended() {
         let mut child = shell(
             "trap 'exit 130' TERM; while :; do echo 0123456789012345678901234567890123456789; done",
