@@ -347,7 +347,12 @@ fn without_a_result_the_exit_decides() {
         ..Exit::default()
     };
     let (events, outcome) = parse_pieces([(init() + &delta("half")).as_bytes()], &exit);
-    assert_eq!(failure(&outcome), ("the child was ended by signal 9", true));
+    let (message, retryable) = failure(&outcome);
+    assert!(
+        message.starts_with("the child was ended by signal 9 (SIGKILL"),
+        "{message}"
+    );
+    assert!(retryable);
     assert_eq!(streamed(&events), "half");
     let (_, outcome) = parse("not json\n{\"half\": \n", 1);
     let (message, retryable) = failure(&outcome);
@@ -468,6 +473,25 @@ fn a_long_tool_result_is_cut() {
         panic!("{events:?}")
     };
     assert_eq!((content.chars().count(), *bytes), (2000, 10_000));
+}
+
+#[test]
+fn absurdly_large_arguments_of_a_call_are_cut() {
+    let call = |pattern: &str| {
+        let call = json!({"type": "assistant", "message": {"content": [
+            {"type": "tool_use", "id": "c1", "name": "glob", "input": {"pattern": pattern}}]}});
+        let (events, _) = parse(&format!("{}{call}\n", init()), 0);
+        let input = events.iter().find_map(|event| match event {
+            Event::ToolCall { input, .. } => Some(input.clone()),
+            _ => None,
+        });
+        input.expect("a call was made")
+    };
+    let small = "x".repeat(30_000);
+    assert_eq!(call(&small), json!({ "pattern": small }));
+    let large = call(&"x".repeat(300_000));
+    assert_eq!(large["bytes"], 300_014);
+    assert_eq!(large["cut"].as_str().unwrap().len(), 2000);
 }
 
 #[test]

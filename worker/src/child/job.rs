@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::settings::{DENIED, Settings};
-use super::{Child, ChildError, Model, PROMPT_COMMAND, Qwen, Toolbox, io_error, prompt, settings};
+use super::{
+    Child, ChildError, MAX_HEAP_MB, Model, PROMPT_COMMAND, Qwen, Toolbox, io_error, prompt,
+    settings,
+};
 use crate::sandbox::{Policy, Sandbox};
 
 /// Stands for the snapshot's path in prompts and personas.
@@ -208,6 +211,7 @@ fn command_line(
     }
     let wall_time = spec.max_wall_time.as_secs().max(1);
     let args = [
+        format!("--max-old-space-size={MAX_HEAP_MB}"),
         format!("--require={}", text(&spec.toolbox.preload())?),
         text(&qwen.cli())?,
         "--approval-mode=plan".to_owned(),

@@ -25,6 +25,10 @@ pub use trial::trial;
 /// The tools a child may offer; any other ends it.
 pub const TOOLS: &[&str] = &["read_file", "grep_search", "glob"];
 
+/// A child's heap, in MB: an answer as large as the default max_output_bytes takes less than a third of it, a flood that the
+/// child gathers before it prints it ends here.
+pub const MAX_HEAP_MB: u32 = 2048;
+
 /// The command, in the child's own HOME, that hands the prompt on as it was built.
 pub const PROMPT_COMMAND: &str = "conductor-prompt";
 

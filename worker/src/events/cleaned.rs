@@ -1,7 +1,8 @@
 //! What tools were given and gave back, cleaned like the model's own text.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::{MAX_INPUT_BYTES, MAX_RESULT_CHARS};
 use crate::text::Relative;
 
 /// A tool result is text or blocks of text.
@@ -22,8 +23,19 @@ pub(super) fn clean_text(relative: &Relative, text: &str) -> String {
     relative.apply(text).replace('\0', "")
 }
 
+/// The arguments of a call, cleaned; of absurdly large ones the beginning.
+pub(super) fn clean_input(relative: &Relative, input: Value) -> Value {
+    let input = clean_value(relative, input);
+    let text = input.to_string();
+    if text.len() <= MAX_INPUT_BYTES {
+        return input;
+    }
+    let cut: String = text.chars().take(MAX_RESULT_CHARS).collect();
+    json!({ "cut": cut, "bytes": text.len() })
+}
+
 /// The same for every text in a value.
-pub(super) fn clean_value(relative: &Relative, value: Value) -> Value {
+fn clean_value(relative: &Relative, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(clean_text(relative, &text)),
         Value::Array(values) => values

@@ -20,6 +20,9 @@ pub use parser::{Parser, ParserOptions};
 /// Longest tool result that is kept, in characters.
 pub const MAX_RESULT_CHARS: usize = 2000;
 
+/// Longest arguments of a tool call that are kept, in bytes of their JSON.
+pub const MAX_INPUT_BYTES: usize = 32 << 10;
+
 /// One stream event, in the very form that `task_stream` takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -38,7 +41,8 @@ pub enum Event {
     ReasoningDelta {
         text: String,
     },
-    /// `executed` is false for a call that the model only wrote down.
+    /// `executed` is false for a call that the model only wrote down. `input` is whole up to `MAX_INPUT_BYTES`; of larger
+    /// arguments it is `{"cut": the first MAX_RESULT_CHARS characters, "bytes": their size}`.
     ToolCall {
         id: String,
         name: String,

@@ -1,6 +1,7 @@
 //! What an attempt came to, judged by its last words and how it ended.
 
 use super::{Exit, Usage};
+use crate::child::MAX_HEAP_MB;
 use crate::sandbox::{EXIT_UNAVAILABLE, HELPER_PREFIX};
 
 /// What an attempt came to.
@@ -39,26 +40,43 @@ impl Verdict {
 const EXIT_TURNS: i32 = 53;
 const EXIT_BUDGET: i32 = 55;
 const EXIT_INTERRUPTED: i32 = 130;
+/// What node says before it aborts.
+const OUT_OF_MEMORY: &str = "JavaScript heap out of memory";
 
 /// From the text of `result.error`.
 pub(super) fn of_error(error: &str) -> Verdict {
-    let bare = error
-        .strip_prefix("[API Error: ")
-        .map_or(error, |e| e.strip_suffix(']').unwrap_or(e))
-        .trim();
+    let bare = bare(error);
     if bare.is_empty() {
         return Verdict::new("the child reported an error without a text", true);
     }
     if bare.contains("Loop detection halted") {
         return Verdict::new(format!("the model repeated itself: {bare}"), false);
     }
+    // What node says when a text outgrows the largest that it can hold; it has gathered it all before it printed any.
+    if bare == "Invalid string length" {
+        return Verdict::new(
+            "the model's answer or a tool call was larger than a child can hold (512 MB)",
+            false,
+        );
+    }
     if bare.contains("Context is too large") {
         return Verdict::new(format!("the prompt does not fit the model: {bare}"), false);
     }
     Verdict::new(
         format!("the model's server: {bare}"),
-        http_status(bare).is_none_or(is_passing),
+        http_status(&bare).is_none_or(is_passing),
     )
+}
+
+/// An API error without its brackets; the child's advice may follow them on another line.
+fn bare(error: &str) -> String {
+    let Some(inner) = error.strip_prefix("[API Error: ") else {
+        return error.trim().to_owned();
+    };
+    match inner.split_once("]\n") {
+        Some((said, advice)) => format!("{}; {}", said.trim(), advice.trim()),
+        None => inner.strip_suffix(']').unwrap_or(inner).trim().to_owned(),
+    }
 }
 
 /// The status that an API error's text begins with.
@@ -79,9 +97,20 @@ fn is_passing(status: u16) -> bool {
 /// From the way it ended, when there was no result. `started`: it got as far as announcing its session.
 pub(super) fn of_exit(exit: &Exit, started: bool) -> Verdict {
     let said = last_words(&exit.stderr);
+    if exit.stderr.contains(OUT_OF_MEMORY) {
+        return Verdict::new(
+            format!(
+                "the child needed more than {MAX_HEAP_MB} MB of memory: the model's answer or a tool call was too large"
+            ),
+            false,
+        );
+    }
     if let Some(signal) = exit.signal {
         return Verdict::new(
-            format!("the child was ended by signal {signal}{said}"),
+            format!(
+                "the child was ended by signal {signal}{}{said}",
+                signal_name(signal)
+            ),
             true,
         );
     }
@@ -111,6 +140,20 @@ pub(super) fn of_exit(exit: &Exit, started: bool) -> Verdict {
             false,
         ),
         None => Verdict::new(format!("the child was lost{said}"), true),
+    }
+}
+
+/// What people call a signal; the last one is also how a machine out of memory ends a process.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        9 => " (SIGKILL: somebody killed it, or the machine ran out of memory)",
+        _ => "",
     }
 }
 
@@ -158,8 +201,21 @@ mod tests {
             "Context is too large to send safely after automatic compression.",
             false,
         );
+        error("[API Error: Invalid string length]", false);
         error("4000 apples", true);
         error("", true);
+    }
+
+    #[test]
+    fn advice_behind_an_api_error_follows_it() {
+        let verdict = of_error("[API Error: 429 slow down]\nPlease wait and try again later.");
+        assert_eq!(
+            verdict,
+            Verdict::new(
+                "the model's server: 429 slow down; Please wait and try again later.",
+                true
+            )
+        );
     }
 
     #[test]
@@ -186,8 +242,16 @@ mod tests {
         );
         assert_eq!(
             exit(None, Some(9), "", true),
-            ("the child was ended by signal 9".to_owned(), true)
+            (
+                "the child was ended by signal 9 (SIGKILL: somebody killed it, or the machine ran out of memory)"
+                    .to_owned(),
+                true
+            )
         );
+        let aborted = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n 1: 0xe";
+        let (message, retryable) = exit(None, Some(6), aborted, true);
+        assert!(message.contains("2048 MB") && !message.contains("FATAL"));
+        assert!(!retryable, "the same request would need as much again");
         assert!(exit(Some(130), None, "Operation cancelled.", true).1);
         assert!(!exit(Some(1), None, "Unknown argument: foo", false).1);
         assert!(exit(Some(1), None, "Error: boom", true).1);

@@ -50,7 +50,9 @@ impl Parser {
         if session.violation.is_none() && self.lines.push(bytes, |line| session.line(line)).is_err()
         {
             let max = session.options.max_line_bytes;
-            session.violate(format!("the child printed a line of more than {max} bytes"));
+            session.violate(format!(
+                "the child printed a line of more than {max} bytes (it follows from max_output_bytes)"
+            ));
         }
         std::mem::take(&mut self.session.events)
     }

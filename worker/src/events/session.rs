@@ -1,6 +1,6 @@
 //! The child's protocol, followed line by line.
 
-use super::cleaned::{clean_text, clean_value, result_text};
+use super::cleaned::{clean_input, clean_text, result_text};
 use super::message::{Answer, MessageText, Out};
 use super::outcome::{Outcome, Verdict, of_error, of_exit};
 use super::parser::ParserOptions;
@@ -206,7 +206,7 @@ impl Session {
                 "tool_use" => {
                     self.open_message();
                     self.fresh = false;
-                    let input = clean_value(&self.relative, block.input);
+                    let input = clean_input(&self.relative, block.input);
                     self.events.push(Event::ToolCall {
                         id: block.id,
                         name: block.name,
@@ -291,7 +291,9 @@ impl Session {
         }
         whole.finish();
         if whole.text().len() > max {
-            self.violate(format!("the answer is longer than {max} bytes"));
+            self.violate(format!(
+                "the answer is longer than {max} bytes (max_output_bytes)"
+            ));
             return;
         }
         self.ended = Some(Ok(whole.into_answer()));
@@ -303,7 +305,9 @@ impl Session {
         self.let_out(out);
         if self.message.text().len() > self.options.max_output_bytes {
             let max = self.options.max_output_bytes;
-            self.violate(format!("the answer is longer than {max} bytes"));
+            self.violate(format!(
+                "the answer is longer than {max} bytes (max_output_bytes)"
+            ));
         }
     }
 
@@ -318,7 +322,7 @@ impl Session {
             self.calls_written += 1;
             tracing::debug!(name = call.name, "tool call written as text");
             let id = format!("written-{}", self.calls_written);
-            let input = clean_value(&self.relative, call.input);
+            let input = clean_input(&self.relative, call.input);
             self.events.push(Event::ToolCall {
                 id,
                 name: call.name,
