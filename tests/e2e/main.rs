@@ -2,13 +2,17 @@
 //! One module a theme.
 
 mod advance_model;
+mod backoff;
 mod cancel;
+mod cancel_moments;
+mod child_ends;
 mod clocks;
 mod code_review;
 mod command_line;
 mod context;
 mod dump;
 mod fencing;
+mod flood;
 mod growth;
 mod hostile_output;
 mod hostile_repository;

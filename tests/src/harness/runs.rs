@@ -1,9 +1,9 @@
 //! Launching and watching runs, in SQL.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Error;
 
 use super::Conductor;
@@ -186,6 +186,48 @@ impl Conductor {
             .await
             .expect("the frames can be read");
         rows.iter().map(|row| (row.get(1), row.get(2))).collect()
+    }
+
+    /// The messages of a run's error frames, and whether each says that another attempt follows.
+    pub async fn told(&self, run: i64) -> Vec<(String, bool)> {
+        let frames = self.frames(run).await;
+        let errors = frames.iter().filter(|(kind, _)| kind == "error");
+        errors
+            .map(|(_, frame)| {
+                let message = frame["message"].as_str().unwrap_or_default().to_owned();
+                (message, frame["retried"] == true)
+            })
+            .collect()
+    }
+
+    /// Defines a flow of one's own whose steps, of one persona each, need nothing of each other.
+    pub async fn define(&self, flow: &str, steps: &[(&str, &str)]) {
+        let steps: Vec<Value> = steps
+            .iter()
+            .map(|(id, persona)| json!({"id": id, "persona": persona, "brief": "Look at it."}))
+            .collect();
+        let flow =
+            json!({"name": flow, "category": "analysis", "description": "Looks.", "steps": steps});
+        self.sql
+            .execute("select flow_define($1)", &[&flow])
+            .await
+            .expect("the flow is in order");
+    }
+
+    /// The folder in which the running attempt of a step works.
+    pub async fn job(&self, run: i64, step_id: &str) -> PathBuf {
+        let row = self
+            .sql
+            .query_one(
+                "select replace(t.lease::text, '-', '') from tasks t join flow_steps s on s.task_id = t.id
+                 where s.run_id = $1 and s.step_id = $2 and t.state = 'running'",
+                &[&run, &step_id],
+            )
+            .await
+            .expect("the step runs");
+        self.folder()
+            .join("state/jobs")
+            .join(row.get::<_, String>(0))
     }
 
     /// Waits until the scripted model holds a request under this name.

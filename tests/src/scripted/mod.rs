@@ -8,6 +8,7 @@
 //! | [`conversation`] | a chat request as the scripted model understands it |
 //! | [`player`] | turns a reply into what goes over the wire |
 //! | [`wire`] | chunks in the OpenAI form, escaped by hand where bytes must be broken |
+//! | [`flood`] | more than anybody may take in, of any kind, for as long as the client listens |
 //! | [`huge`] | a very large, deterministic, deliberately damaged text |
 //! | [`roles`] | recognises a persona by its system prompt |
 //! | [`analyst`] | what it does without a script: read real files, then answer |
@@ -31,6 +32,7 @@ pub mod context;
 pub mod control;
 pub mod conversation;
 pub mod evidence;
+pub mod flood;
 pub mod form;
 pub mod huge;
 pub mod phrases;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::analyst;
 use super::control::Control;
 use super::conversation::Conversation;
+use super::flood::{Flood, Kind};
 use super::reported_name;
 use super::script::{Part, Reply, ToolCall};
 use super::wire::{Usage, Wire, escape};
@@ -125,6 +126,7 @@ impl<'a> Player<'a> {
                 }
                 self.escaped("content", &chunk).await
             }
+            Part::Flood(flood) => self.flood(flood).await,
             Part::DelayMs(ms) => self.pause(Duration::from_millis(*ms)).await,
             Part::Stall(stall) => {
                 let control = self.control;
@@ -166,6 +168,33 @@ impl<'a> Player<'a> {
             _ => &mut self.reasoning,
         };
         kept.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    async fn flood(&mut self, flood: &Flood) -> Result<(), Ended> {
+        let (field, index) = match flood.kind {
+            Kind::Text => ("content", 0),
+            Kind::Reasoning => ("reasoning_content", 0),
+            Kind::Arguments => ("", self.calls.len()),
+        };
+        if flood.kind == Kind::Arguments {
+            let call = self.wire.tool_call(index, "call_flood", "glob");
+            self.send(call).await?;
+            self.send(self.wire.arguments(index, "{\"pattern\":\""))
+                .await?;
+            self.calls.push(Value::Null);
+        }
+        for piece in flood.pieces() {
+            self.said += piece.len();
+            let chunk = match flood.kind {
+                Kind::Arguments => self.wire.arguments(index, &piece),
+                _ => self.wire.text(field, piece.as_bytes()),
+            };
+            self.send(chunk).await?;
+        }
+        if flood.kind == Kind::Arguments {
+            self.send(self.wire.arguments(index, "\"}")).await?;
+        }
         Ok(())
     }
 

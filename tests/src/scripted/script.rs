@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::conversation::Conversation;
+use super::flood::Flood;
 use super::huge::Huge;
 use super::roles;
 
@@ -75,6 +76,7 @@ pub enum Part {
     Reasoning(String),
     ToolCalls(Vec<ToolCall>),
     Huge(Huge),
+    Flood(Flood),
     DelayMs(u64),
     Stall(Stall),
     /// Cut the connection without an end.

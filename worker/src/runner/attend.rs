@@ -11,6 +11,7 @@ use super::assessed::assessed;
 use super::batch::Batch;
 use super::clocks::{Clocks, Expired};
 use super::deliver::{self, Order, ordered};
+use super::flood::Flood;
 use super::{Attempt, GRACE, Halt, SHORT_GRACE, Verdict, usage_json};
 use crate::child::Child;
 use crate::db::{Ended, Finish};
@@ -18,8 +19,6 @@ use crate::events::{Event, Outcome, Parser, ParserOptions, Usage};
 
 /// How long a child may live on after it has closed its output.
 const LINGER: Duration = Duration::from_secs(10);
-/// All turns, retries and thinking together may be so many times as large as the output of one turn.
-const FLOOD_FACTOR: u64 = 4;
 
 type Flight = Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>>;
 
@@ -28,7 +27,7 @@ enum Finding {
     /// The child closed its output, or the parser has seen something that must not go on.
     Over,
     Expired(String),
-    Flooded(u64),
+    Flooded(String),
     Unreadable(std::io::Error),
 }
 
@@ -95,12 +94,7 @@ impl Attempt {
         stream: &mut Stream,
         mut clocks: Clocks,
     ) -> Result<Finding, Halt> {
-        let most = self
-            .claim
-            .limits
-            .max_output_bytes
-            .saturating_mul(FLOOD_FACTOR);
-        let mut streamed: u64 = 0;
+        let mut flood = Flood::none(self.claim.limits.max_output_bytes);
         loop {
             let waits_for_us = stream.batch.is_full();
             let (deadline, expired) = clocks.next();
@@ -110,16 +104,15 @@ impl Attempt {
                 order = ordered(&mut self.orders) => return Err(Halt::Ordered(order)),
                 chunk = child.read(), if !waits_for_us => match chunk {
                     Ok(Some(bytes)) => {
-                        for event in parser.push(bytes) {
-                            streamed += text_bytes(&event);
-                            stream.batch.push(event);
-                        }
+                        let events = parser.push(bytes);
+                        flood.took(bytes, &events);
+                        events.into_iter().for_each(|event| stream.batch.push(event));
                         clocks.heard(parser.streaming());
                         if parser.violation().is_some() {
                             return Ok(Finding::Over);
                         }
-                        if streamed > most {
-                            return Ok(Finding::Flooded(most));
+                        if let Some(message) = flood.message() {
+                            return Ok(Finding::Flooded(message));
                         }
                     }
                     Ok(None) => return Ok(Finding::Over),
@@ -175,12 +168,7 @@ fn own_verdict(finding: &Finding, outcome: &Outcome) -> Option<(String, bool)> {
         Finding::Expired(_) if matches!(outcome, Outcome::Success { .. }) => None,
         Finding::Over => None,
         Finding::Expired(message) => Some((message.clone(), true)),
-        Finding::Flooded(most) => Some((
-            format!(
-                "the child streamed more than {most} bytes ({FLOOD_FACTOR} times max_output_bytes)"
-            ),
-            false,
-        )),
+        Finding::Flooded(message) => Some((message.clone(), false)),
         Finding::Unreadable(error) => {
             Some((format!("cannot read the child's output: {error}"), true))
         }
@@ -213,13 +201,6 @@ fn judge(own: Option<(String, bool)>, outcome: Outcome, note: Option<String>) ->
 fn usage_of(outcome: &Outcome) -> &Usage {
     match outcome {
         Outcome::Success { usage, .. } | Outcome::Failure { usage, .. } => usage,
-    }
-}
-
-fn text_bytes(event: &Event) -> u64 {
-    match event {
-        Event::Delta { text, .. } | Event::ReasoningDelta { text } => text.len() as u64,
-        _ => 0,
     }
 }
 
@@ -308,8 +289,9 @@ mod tests {
             (stalled.error.as_deref(), stalled.retryable),
             (Some("the model stalled"), true)
         );
-        let flooded = finish(Finding::Flooded(1000), success());
-        assert!(flooded.error.unwrap().contains("1000 bytes") && !flooded.retryable);
+        let flooded = finish(Finding::Flooded("too much".into()), success());
+        assert_eq!(flooded.error.as_deref(), Some("too much"));
+        assert!(!flooded.retryable);
         assert_eq!(flooded.output, None);
     }
 

@@ -38,7 +38,7 @@ impl Batch {
             Event::ReasoningDelta { text } => self.push_reasoning(&text),
             other => {
                 self.end = None;
-                let size = ENVELOPE + size_of_event(&other);
+                let size = size_of_event(&other);
                 self.append(other, size);
             }
         }
@@ -138,14 +138,16 @@ fn piece_of(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
-fn size_of_event(event: &Event) -> usize {
+/// What an event takes; a delta, which is joined to its neighbours, its text alone.
+pub fn size_of_event(event: &Event) -> usize {
     match event {
+        Event::Delta { text, .. } | Event::ReasoningDelta { text } => text.len(),
         Event::ToolCall {
             id, name, input, ..
-        } => id.len() + name.len() + input.to_string().len(),
-        Event::ToolResult { id, content, .. } => id.len() + content.len(),
-        Event::Error { message } => message.len(),
-        _ => 0,
+        } => ENVELOPE + id.len() + name.len() + input.to_string().len(),
+        Event::ToolResult { id, content, .. } => ENVELOPE + id.len() + content.len(),
+        Event::Error { message } => ENVELOPE + message.len(),
+        Event::MessageStarted { .. } | Event::Usage(_) => ENVELOPE,
     }
 }
 

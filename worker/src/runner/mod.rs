@@ -6,6 +6,7 @@ mod batch;
 mod cited;
 mod clocks;
 mod deliver;
+mod flood;
 mod prepare;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::checks::Tools;
 use crate::child::{Child, Job};
 use crate::config::Config;
 use crate::db::{Claim, Db, Ended, Finish};
-use crate::events::Usage;
+use crate::events::{Event, Usage};
 use crate::home::Home;
 use crate::snapshot::Snapshots;
 use deliver::{Halt, insist, ordered_back};
@@ -128,7 +129,10 @@ impl Attempt {
             run = claim.run_id, step = %claim.step_id, task = claim.task_id, attempt = claim.attempt, "started"
         );
         let verdict = match self.start().await {
-            Err(verdict) => self.blamed(verdict).await,
+            Err(verdict) => {
+                let verdict = self.blamed(verdict).await;
+                self.told(verdict).await
+            }
             Ok(started) => {
                 let Started {
                     mut child,
@@ -183,6 +187,25 @@ impl Attempt {
         let context = self.context.clone();
         let looked = tokio::task::spawn_blocking(move || context.home.has_room()).await;
         looked.expect("looking for room does not panic")
+    }
+
+    /// Shows those who watch why there was no child, as a child's own failures are shown.
+    async fn told(&self, verdict: Verdict) -> Verdict {
+        let Verdict::Finish(finish) = &verdict else {
+            return verdict;
+        };
+        let Some(message) = finish.error.clone() else {
+            return verdict;
+        };
+        let (db, key) = (
+            self.context.db.clone(),
+            (self.claim.task_id, self.claim.lease),
+        );
+        let events = vec![Event::Error { message }];
+        match deliver::stream(db, key, events, self.orders.clone()).await {
+            Ok(()) => verdict,
+            Err(halt) => Verdict::of(halt),
+        }
     }
 
     /// Tells the server what the attempt came to; true when the task will be dispatched again.
