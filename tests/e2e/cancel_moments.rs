@@ -108,6 +108,44 @@ fn a_cancelled_task_ends_its_child_while_it_streams_waits_or_runs_a_tool() {
     });
 }
 
+#[test]
+fn a_run_cancelled_while_its_snapshot_is_taken_stops_waiting_for_it_and_leaves_none() {
+    Setup::new().run(async |c| {
+        let root = c.environment.allowed.join("large");
+        for folder in 0..100 {
+            let folder = root.join(folder.to_string());
+            std::fs::create_dir_all(&folder).unwrap();
+            for file in 0..200 {
+                std::fs::write(folder.join(file.to_string()), "one line\n").unwrap();
+            }
+        }
+        c.register("large", &root).await;
+        c.define("one", &[("look", "research-analyst")]).await;
+        let run = c.launch(Launch::new("one", "Is it so?").on("large")).await;
+        let snapshots = c.folder().join("state/snapshots");
+        let any = || std::fs::read_dir(&snapshots).is_ok_and(|mut found| found.next().is_some());
+        c.until("the snapshot is begun", LONG, async |_: &Conductor| {
+            any().then_some(())
+        })
+        .await;
+        c.sql
+            .execute("select flow_cancel($1)", &[&run])
+            .await
+            .unwrap();
+        c.until("the worker stops waiting", GRACE, async |c: &Conductor| {
+            let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();
+            log.contains(" cancelled run=").then_some(())
+        })
+        .await;
+        cancelled(c, run, "look", None).await;
+        c.until("the snapshot is removed", LONG, async |_: &Conductor| {
+            (!any()).then_some(())
+        })
+        .await;
+        assert!(c.model.control().records().is_empty());
+    });
+}
+
 /// Waits until so many sessions of this database wait for a lock in a statement like this one.
 async fn waiting(c: &Conductor, statement: &str, count: i64) {
     let what = format!("{count} sessions wait in {statement}");
