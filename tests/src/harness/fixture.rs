@@ -195,6 +195,13 @@ impl Conductor {
         self.reconnect().await;
     }
 
+    /// Goes on with a server of this test alone, which may be stopped and killed.
+    pub async fn move_to_own_server(&mut self) {
+        let own = self.cluster.create_copy();
+        self.environment.database = own.url(&self.database);
+        self.move_to(own).await;
+    }
+
     /// What another worker of this test is started with: its own name and folders.
     pub fn another(&self, name: &str) -> Environment {
         let folder = self.folder.join(name);

@@ -44,7 +44,7 @@ pub mod server;
 pub mod upstream;
 pub mod wire;
 
-pub use control::{Outcome, Record};
+pub use control::{Control, Outcome, Record};
 pub use script::{Part, Reply, Rule, Script, ToolCall};
 pub use server::{Options, ScriptedModel};
 
