@@ -226,3 +226,61 @@ fn told(failure: Failure) -> Failure {
         failure => failure,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    fn servers(url: &str) -> Servers {
+        Servers::new(&url.parse().unwrap(), None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_silent_does_not_keep_the_next_one_from_being_tried() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let next = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let (first, second) = (port(&silent), port(&next));
+        let tried = tokio::spawn(async move {
+            let mut greeting = [0; 8];
+            let (mut socket, _) = next.accept().await.unwrap();
+            socket.read_exact(&mut greeting).await.unwrap();
+        });
+        let url =
+            format!("host=127.0.0.1,localhost port={first},{second} user=u connect_timeout=1");
+        let begin = Instant::now();
+        let Err(Failure::Gone(reason)) = servers(&url).connect().await else {
+            panic!("neither of them is a server");
+        };
+        tried.await.unwrap();
+        let late = format!("127.0.0.1:{first}: no answer within 1 s; localhost:{second}: ");
+        assert!(reason.starts_with(&late), "{reason}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(9),
+            "each has its own time"
+        );
+    }
+
+    #[test]
+    fn the_host_that_took_us_last_is_tried_first_when_only_one_takes_writes() {
+        let any = servers("host=a,b,c user=u");
+        let writing = any.clone().that_take_writes().unwrap();
+        any.last.store(1, Ordering::Relaxed);
+        assert_eq!(any.order(), [0, 1, 2]);
+        assert_eq!(writing.order(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_worker_cannot_be_told_to_look_for_a_server_that_only_reads() {
+        let reading = servers("host=a user=u target_session_attrs=read-only");
+        assert!(
+            reading
+                .that_take_writes()
+                .unwrap_err()
+                .contains("read-only")
+        );
+    }
+}
