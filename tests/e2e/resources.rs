@@ -111,8 +111,9 @@ fn a_project_larger_than_what_is_left_of_the_disk_waits_for_room() {
         shortage::make_room(&state);
         c.completed(run, LONG).await;
         cost_nothing(c, run).await;
-        let pauses = log(c).matches("no tasks are taken for a while").count();
-        assert!(pauses <= 4, "{pauses} pauses: it does not spin");
+        // Two agents at a time, some times: what is handed back is not taken again at once.
+        let handed_back = log(c).matches("this machine cannot run it").count();
+        assert!(handed_back <= 10, "{handed_back} times: it spins");
     });
 }
 

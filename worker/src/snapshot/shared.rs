@@ -92,7 +92,9 @@ impl Shared {
                     _ => {
                         runs.remove(&run_id);
                         // Out of the way before anyone can ask for a new one.
-                        break this.discard(&name_of(run_id))?;
+                        let mut discarded = this.discard_attempts(run_id)?;
+                        discarded.extend(this.discard(&name_of(run_id))?);
+                        break discarded;
                     }
                 }
             };
@@ -100,10 +102,7 @@ impl Shared {
             // An error means that its thread is gone, and with it what there was to wait for.
             let _ = slot.outcome.wait_for(Option::is_some).await;
         };
-        match removed {
-            Some(folder) => blocking(move || remove(&folder)).await,
-            None => Ok(()),
-        }
+        blocking(move || removed.iter().try_for_each(|folder| remove(folder))).await
     }
 
     pub async fn sweep(this: &Arc<Self>, keep: &[i64]) -> Result<usize, SnapshotError> {
@@ -177,6 +176,9 @@ impl Shared {
         if let Some(folder) = self.discard(&name_of(run_id))? {
             remove(&folder)?;
         }
+        for folder in self.discard_attempts(run_id)? {
+            remove(&folder)?;
+        }
         make(&self.dir).map_err(|error| failed("make the folder", &self.dir, &error))?;
         let attempt = Attempt::new(self.dir.join(format!("taking-{run_id}.{}", random())))?;
         let snapshot = Taking {
@@ -196,6 +198,17 @@ impl Shared {
             "snapshot taken"
         );
         Ok(snapshot)
+    }
+
+    /// Discards attempts that could not even be cleared away when they failed; nobody may be making one of this run.
+    fn discard_attempts(&self, run_id: i64) -> Result<Vec<PathBuf>, SnapshotError> {
+        // Where our folder is gone, they are.
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let theirs =
+            |name: &String| matches!(left_by(name), Some(Left::Attempt(run)) if run == run_id);
+        let discarded = names.filter(theirs).map(|name| self.discard(&name));
+        discarded.filter_map(Result::transpose).collect()
     }
 
     /// Gives a folder a name under which nobody looks for it; None when it is not there.

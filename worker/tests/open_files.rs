@@ -1,0 +1,105 @@
+//! A snapshot while open files run out. A program of its own with one test, because the limit is the whole process's.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use conductor_worker::snapshot::{Limits, Request, Snapshots};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+fn git(repository: &Path, args: &[&str]) {
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    let mut command = Command::new("git");
+    command.current_dir(repository).args(identity).args(args);
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let output = command.output().expect("git starts");
+    assert!(output.status.success(), "git {args:?}: {output:?}");
+}
+
+/// A repository with something at every place where a snapshot looks.
+fn repository(path: &Path) {
+    for folder in ["src/deep/down", "below"] {
+        fs::create_dir_all(path.join(folder)).unwrap();
+    }
+    let files = [
+        (".gitignore", "secret.txt\n"),
+        ("below/.gitignore", "private\n"),
+        ("src/lib.rs", "// one\n"),
+        ("src/deep/down/lib.rs", "// two\n"),
+        ("below/kept", "three\n"),
+    ];
+    for (name, text) in files {
+        fs::write(path.join(name), text).unwrap();
+    }
+    git(path, &["init", "-q", "-b", "main"]);
+    git(path, &["add", "."]);
+    git(path, &["commit", "-q", "-m", "first"]);
+    for ignored in ["secret.txt", "below/private"] {
+        fs::write(path.join(ignored), "not for agents\n").unwrap();
+    }
+    fs::write(path.join("src/deep/new.rs"), "// untracked\n").unwrap();
+}
+
+/// Lets this process open so many files more than it has open now.
+fn leave(spare: usize) {
+    let used = fs::read_dir("/proc/self/fd").unwrap().count() - 1;
+    let current = Some((used + spare) as u64);
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_that_ran_out_of_open_files_is_none_and_every_other_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap();
+    let root = path.join("repository");
+    fs::create_dir(&root).unwrap();
+    repository(&root);
+    let request = Request {
+        root: Some(root),
+        base: None,
+        documents: Vec::new(),
+        limits: Limits::default(),
+    };
+    let folder = path.join("snapshots");
+    let snapshots = Snapshots::new(&folder, &which::which("git").unwrap()).unwrap();
+    let whole = snapshots.get(1000, &request).await.unwrap();
+    let before = getrlimit(Resource::Nofile);
+    let (mut short, mut taken) = (0, 0);
+    for spare in 0..40 {
+        leave(spare);
+        let outcome = snapshots.get(spare as i64, &request).await;
+        setrlimit(Resource::Nofile, before).unwrap();
+        match outcome {
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    error.is_ours() && text.contains("Too many open files"),
+                    "{spare}: {text}"
+                );
+                short += 1;
+            }
+            Ok(snapshot) => {
+                assert_eq!(
+                    snapshot.tree_digest, whole.tree_digest,
+                    "{spare}: {:?}",
+                    snapshot.notes
+                );
+                assert_eq!(snapshot.commit, whole.commit, "{spare}");
+                assert_eq!(snapshot.notes, whole.notes, "{spare}");
+                taken += 1;
+            }
+        }
+        snapshots.remove(spare as i64).await.unwrap();
+    }
+    assert!(
+        short >= 3 && taken >= 3,
+        "{short} ran short, {taken} were taken"
+    );
+    let left: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["run-1000"], "what was taken half is removed");
+    snapshots.remove(1000).await.unwrap();
+}
