@@ -1,6 +1,7 @@
 //! More tasks than may run: limits hold whoever claims, and the status says what a step waits for.
 
 use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
+use tokio_postgres::Client;
 
 /// Agents of one run that need nothing: more than the limits of these tests let run.
 const WIDE: &str = r#"{"name": "wide", "category": "analysis", "description": "d", "contracts": [], "steps": [
@@ -15,46 +16,62 @@ async fn waits_for(c: &Conductor, run: i64) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// Lets a worker claim and finish until no run is left; how many tasks it saw running at most, and of one run.
+async fn work(sql: Client, worker: i64) -> (i64, i64) {
+    let query = "select count(*), coalesce(max(k.of_run), 0) from (
+        select count(*) over (partition by run_id) as of_run from conductor.tasks where state = 'running') k";
+    let open = "select exists (select from conductor.flow_runs where status = 'running')";
+    let (mut most, mut most_of_run) = (0, 0);
+    loop {
+        let claimed = sql_worker::claim(&sql, worker, 8).await.unwrap();
+        let row = sql.query_one(query, &[]).await.unwrap();
+        most = most.max(row.get(0));
+        most_of_run = most_of_run.max(row.get(1));
+        for task in &claimed {
+            sql_worker::finish(&sql, task, "# so\n\nConfidence: high\n")
+                .await
+                .unwrap();
+        }
+        if claimed.is_empty() && !sql.query_one(open, &[]).await.unwrap().get::<_, bool>(0) {
+            return (most, most_of_run);
+        }
+    }
+}
+
 #[test]
 fn workers_that_claim_at_once_never_run_more_than_the_limits_allow() {
     let setup = Setup::new().without_worker();
-    setup.settings("max_running = 5, max_running_per_run = 2").run(async |c| {
-        c.sql.execute("select flow_define($1::text::jsonb)", &[&WIDE]).await.unwrap();
-        let mut runs = Vec::new();
-        for number in 0..4 {
-            runs.push(c.launch(Launch::new("wide", &format!("Is it {number}?"))).await);
-        }
-        let mut crew = Vec::new();
-        for number in 0..4 {
-            let sql = c.connect().await;
-            let worker = sql_worker::register(&sql, &format!("w{number}"), &[]).await.unwrap();
-            crew.push(tokio::spawn(async move {
-                let mut most = (0, 0);
-                loop {
-                    let claimed = sql_worker::claim(&sql, worker, 8).await.unwrap();
-                    let query = "select count(*), coalesce(max(of_run), 0) from (
-                        select count(*) over () as n, count(*) over (partition by run_id) as of_run
-                        from conductor.tasks where state = 'running') k";
-                    let row = sql.query_one(query, &[]).await.unwrap();
-                    most = most.max((row.get::<_, i64>(0), row.get::<_, i64>(1)));
-                    for task in &claimed {
-                        sql_worker::finish(&sql, task, "# so\n\nConfidence: high\n").await.unwrap();
-                    }
-                    let open = "select exists (select from conductor.flow_runs where status = 'running')";
-                    if claimed.is_empty() && !sql.query_one(open, &[]).await.unwrap().get::<_, bool>(0) {
-                        return most;
-                    }
+    setup
+        .settings("max_running = 5, max_running_per_run = 2")
+        .run(async |c| {
+            c.sql
+                .execute("select flow_define($1::text::jsonb)", &[&WIDE])
+                .await
+                .unwrap();
+            // Of four runs together more could run than of all; of one by itself, more than of one.
+            for number in [4, 1] {
+                let mut runs = Vec::new();
+                for _ in 0..number {
+                    runs.push(c.launch(Launch::new("wide", "Is it so?")).await);
                 }
-            }));
-        }
-        for member in crew {
-            let (running, of_run) = member.await.unwrap();
-            assert!(running <= 5 && of_run <= 2, "{running} ran, {of_run} of one run");
-        }
-        for run in runs {
-            assert_eq!(c.status(run).await.0, "completed");
-        }
-    });
+                let mut crew = Vec::new();
+                for number in 0..4 {
+                    let sql = c.connect().await;
+                    let worker = sql_worker::register(&sql, &format!("w{number}"), &[]).await;
+                    crew.push(tokio::spawn(work(sql, worker.unwrap())));
+                }
+                for member in crew {
+                    let (running, of_run) = member.await.unwrap();
+                    assert!(
+                        running <= 5 && of_run <= 2,
+                        "{running} ran, {of_run} of one run"
+                    );
+                }
+                for run in runs {
+                    assert_eq!(c.status(run).await.0, "completed");
+                }
+            }
+        });
 }
 
 #[test]
