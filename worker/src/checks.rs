@@ -156,10 +156,11 @@ fn keep<T>(lines: &mut Vec<Line>, (found, value): Found<T>) -> Option<T> {
 }
 
 fn find_room(config: &Config, scratch: &Path) -> Line {
-    let state = &config.state_dir;
+    // Cleared at every start, whatever a killed process left in it.
+    let (state, jobs) = (&config.state_dir, scratch.join("jobs"));
     // Where it cannot be made, it cannot be written to either.
-    let _ = std::fs::create_dir_all(scratch);
-    match home::has_room(state, scratch) {
+    let _ = std::fs::create_dir_all(&jobs);
+    match home::has_room(state, &jobs) {
         Ok(()) => Line::good("state folder", state.display().to_string()),
         Err(error) => Line::bad("state folder", error, ""),
     }

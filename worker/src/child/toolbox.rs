@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{ChildError, Qwen, io_error};
+use crate::snapshot::remove_tree;
 
 /// Agents see what is in the snapshot: dot files, and files that an ignore file in it names.
 const RIPGREP_RC: &str = "--hidden\n--no-ignore\n";
@@ -12,6 +13,8 @@ const RIPGREP_RC: &str = "--hidden\n--no-ignore\n";
 /// Run before qwen. Node queues what a pipe does not take at once, and what is queued is lost when qwen exits: the end
 /// of any answer larger than the pipe. Written blocking, nothing is lost, and a slow reader slows the child down.
 const PRELOAD: &str = "process.stdout._handle.setBlocking(true);\n";
+
+const COMPILED: &str = "compiled-";
 
 /// A folder of the worker that every child may read.
 #[derive(Debug, Clone)]
@@ -36,9 +39,10 @@ impl Toolbox {
         let bin = dir.join("bin");
         // Compiled code is good for one version only.
         let cache = dir.join(format!(
-            "compiled-qwen-{}-node-{}",
+            "{COMPILED}qwen-{}-node-{}",
             qwen.version, qwen.node_version
         ));
+        forget_others(&dir, &cache, &bin);
         make(&bin)?;
         make(&cache)?;
         for (name, content) in [("ripgreprc", RIPGREP_RC), ("preload.cjs", PRELOAD)] {
@@ -88,6 +92,25 @@ impl Toolbox {
     }
 }
 
+/// Removes what was compiled for other versions, and copies of a program that a killed process did not finish.
+fn forget_others(dir: &Path, cache: &Path, bin: &Path) {
+    let of = |folder: &Path, begin: &str| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let theirs = |e: &fs::DirEntry| e.file_name().to_string_lossy().starts_with(begin);
+        entries.filter(theirs).map(|e| e.path()).collect()
+    };
+    let old = of(dir, COMPILED).into_iter().filter(|path| path != cache);
+    let removed = old.map(|path| (remove_tree(&path), path));
+    let unfinished = of(bin, "rg.")
+        .into_iter()
+        .map(|path| (fs::remove_file(&path), path));
+    for (result, path) in removed.chain(unfinished) {
+        if let Err(error) = result {
+            tracing::warn!(path = %path.display(), %error, "what is of no use any more could not be removed");
+        }
+    }
+}
+
 /// The tool's own path, and whether it is ripgrep.
 fn search_tool(qwen: &Qwen, bin: &Path) -> Result<(Option<PathBuf>, bool), ChildError> {
     let arch = match std::env::consts::ARCH {
@@ -127,4 +150,41 @@ fn install(from: &Path, to: &Path) -> Result<(), ChildError> {
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o555))
         .map_err(io_error("make executable", &fresh))?;
     fs::rename(&fresh, to).map_err(io_error("install", to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_versions_left_is_forgotten_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let (dir, bin) = (place.path(), place.path().join("bin"));
+        let cache = dir.join("compiled-qwen-2-node-22");
+        for folder in [&cache, &dir.join("compiled-qwen-1-node-22/x64"), &bin] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for file in [
+            "preload.cjs",
+            "bin/rg",
+            "bin/rg.5f0c",
+            "compiled-qwen-1-node-22/x64/code",
+        ] {
+            fs::write(dir.join(file), "").unwrap();
+        }
+        forget_others(dir, &cache, &bin);
+        let names = |folder: &Path| {
+            let mut names: Vec<_> = fs::read_dir(folder)
+                .unwrap()
+                .map(|e| e.unwrap().file_name())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(
+            names(dir),
+            ["bin", "compiled-qwen-2-node-22", "preload.cjs"]
+        );
+        assert_eq!(names(&bin), ["rg"]);
+    }
 }
