@@ -207,6 +207,16 @@ fn too_few_open_files_are_named_and_nothing_is_taken() {
             "{said}"
         );
         assert!(c.model.control().records().is_empty());
+        for command in ["worker", "doctor"] {
+            c.environment.open_files = Some(8);
+            let begun = c.environment.run(&[command], SOON);
+            let said = String::from_utf8_lossy(&begun.stderr).into_owned();
+            assert_eq!(begun.status.code(), Some(2), "{said}");
+            assert!(
+                said.contains("LimitNOFILE") && !said.contains("panicked"),
+                "{said}"
+            );
+        }
         c.stop_worker();
         c.environment.open_files = None;
         c.start_worker();

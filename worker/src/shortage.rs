@@ -40,14 +40,21 @@ pub fn try_to_write(folder: &Path, bytes: usize) -> io::Result<()> {
 /// Takes as many open files as this process may have. Says how many that are, and as an error how many it takes.
 ///
 /// # Errors
-/// When they are too few for so many children.
+/// When they are too few for a worker with so many children.
 pub fn open_files(children: usize) -> Result<u64, (u64, u64)> {
+    raise_open_files(FILES + FILES_OF_A_CHILD * children as u64)
+}
+
+/// As [`open_files`], where `need` are enough.
+///
+/// # Errors
+/// When they are fewer.
+pub fn raise_open_files(need: u64) -> Result<u64, (u64, u64)> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Refused or not, what counts is what is in force then.
     let _ = setrlimit(Resource::Nofile, limit);
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let need = FILES + FILES_OF_A_CHILD * children as u64;
     if have < need {
         Err((have, need))
     } else {

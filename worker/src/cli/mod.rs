@@ -25,6 +25,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::shortage;
+
 /// Fixed multi-agent analysis flows inside PostgreSQL: the worker, and commands for people.
 #[derive(Parser)]
 #[command(
@@ -77,10 +79,21 @@ pub struct DatabaseArgs {
     url: Option<String>,
 }
 
+/// Enough for a command to begin and to say what is wrong.
+const LEAST_OPEN_FILES: u64 = 24;
+
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(matches!(cli.command, Command::Worker(_)));
+    // With fewer not even the libraries below us begin without a panic.
+    if let Err((have, need)) = shortage::raise_open_files(LEAST_OPEN_FILES) {
+        eprintln!(
+            "error: too few open files: this process may have {have}, and takes {need} to begin (raise LimitNOFILE= in \
+             its unit, or ulimit -n)"
+        );
+        return ExitCode::from(2);
+    }
     match cli.command {
         Command::Worker(args) => worker::run(args),
         Command::Doctor(args) => doctor::run(args),
