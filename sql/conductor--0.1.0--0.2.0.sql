@@ -1420,15 +1420,24 @@ end
 $$;
 
 create or replace function conductor._prune_workers(p_older_than interval) returns void
-    language sql
+    language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+declare
+    v_gone bigint[] := (
+        select array_agg(w.id) from conductor.workers w
+        where w.seen_at < conductor._now() - p_older_than and not conductor._is_live(w));
+begin
+    -- Most often there are none, and tasks need not be looked at.
+    if v_gone is null then
+        return;
+    end if;
     delete from conductor.workers w
     where w.id in (
         select d.id from conductor.workers d
-        where d.seen_at < conductor._now() - p_older_than and not conductor._is_live(d)
-          and not exists (select from conductor.tasks t where t.worker_id = d.id)
-        order by d.seen_at limit 20 for update skip locked)
+        where d.id = any (v_gone) and not exists (select from conductor.tasks t where t.worker_id = d.id)
+        order by d.seen_at limit 20 for update skip locked);
+end
 $$;
 
 create or replace function conductor._prune_texts(p_hashes text[]) returns void
