@@ -109,7 +109,7 @@ fn a_cancelled_task_ends_its_child_while_it_streams_waits_or_runs_a_tool() {
 }
 
 #[test]
-fn a_run_cancelled_while_its_snapshot_is_taken_stops_waiting_for_it_and_leaves_none() {
+fn a_run_cancelled_while_its_snapshot_is_taken_leaves_neither_snapshot_nor_child() {
     Setup::new().run(async |c| {
         let root = c.environment.allowed.join("large");
         for folder in 0..100 {
@@ -132,15 +132,17 @@ fn a_run_cancelled_while_its_snapshot_is_taken_stops_waiting_for_it_and_leaves_n
             .execute("select flow_cancel($1)", &[&run])
             .await
             .unwrap();
-        c.until("the worker stops waiting", GRACE, async |c: &Conductor| {
+        c.until("the worker lets go", GRACE, async |c: &Conductor| {
             let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();
             log.contains(" cancelled run=").then_some(())
         })
         .await;
         cancelled(c, run, "look", None).await;
-        c.until("the snapshot is removed", LONG, async |_: &Conductor| {
-            (!any()).then_some(())
-        })
+        c.until(
+            "the snapshot is removed",
+            GRACE + GRACE,
+            async |_: &Conductor| (!any()).then_some(()),
+        )
         .await;
         assert!(c.model.control().records().is_empty());
     });
