@@ -138,14 +138,19 @@ fn a_state_folder_that_is_full_from_the_start_is_named_until_there_is_room() {
     });
 }
 
-#[test]
-fn a_child_that_fails_on_a_full_disk_is_not_held_against_its_step() {
+/// The agent's first request is held and then refused, for good.
+fn refused_once() -> Script {
     let refused = Reply {
         hold: Reply::held("gate").hold,
         ..Reply::status(400)
     };
-    let script = Script::of([Rule::persona("research-analyst", [refused]).times(1)]);
-    Setup::new().script(script).without_worker().run(async |c| {
+    Script::of([Rule::persona("research-analyst", [refused]).times(1)])
+}
+
+#[test]
+fn a_child_that_fails_on_a_full_disk_is_not_held_against_its_step() {
+    let setup = Setup::new().script(refused_once()).without_worker();
+    setup.run(async |c| {
         let state = start_on(c, 64 * MIB, false);
         let run = c.launch(Launch::new("research", "Is it so?")).await;
         c.held("gate", LONG).await;
@@ -158,6 +163,32 @@ fn a_child_that_fails_on_a_full_disk_is_not_held_against_its_step() {
         shortage::make_room(&state);
         c.completed(run, LONG).await;
         cost_nothing(c, run).await;
+    });
+}
+
+#[test]
+fn a_child_that_fills_the_disk_by_itself_fails_for_that_and_is_tried_again() {
+    let setup = Setup::new().script(refused_once()).without_worker();
+    let setup = setup.settings("retry_backoff = '100 milliseconds'");
+    setup.run(async |c| {
+        let state = start_on(c, 64 * MIB, false);
+        let run = c.launch(Launch::new("research", "Is it so?")).await;
+        c.held("gate", LONG).await;
+        let jobs = names(&state.join("jobs"));
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        // Where a child may write, and what is removed with it.
+        shortage::fill(&state.join("jobs").join(&jobs[0]).join("home"), 0);
+        c.model.control().release(Some("gate"));
+        c.completed(run, LONG).await;
+        assert_eq!(c.step(run, "sources").await.attempts, 2, "it counts");
+        let frames = c.frames(run).await;
+        let told = frames.iter().any(|(kind, frame)| {
+            let message = frame["message"].as_str().unwrap_or_default();
+            kind == "error"
+                && frame["retried"] == true
+                && message.contains("No space left on device")
+        });
+        assert!(told, "{frames:?}");
     });
 }
 
