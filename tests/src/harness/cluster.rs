@@ -168,6 +168,8 @@ impl Cluster {
             "listen_addresses=127.0.0.1",
             "fsync=off",
             "full_page_writes=off",
+            // For standbys that are being made: a checkpoint beside it would remove what they are about to ask for.
+            "wal_keep_size=128MB",
             "max_connections=60",
             "shared_buffers=64MB",
             "log_line_prefix=%m [%p] %d ",
