@@ -100,6 +100,9 @@ fi
 if wanted e2e; then
   cargo build --quiet -p conductor-worker -p conductor-tests --bins
   export CONDUCTOR_BIN=$ROOT/target/debug/conductor
+  # Most of what they do is to wait for each other's processes: more at once than there are cores.
+  RUST_TEST_THREADS=$((2 * $(nproc)))
+  export RUST_TEST_THREADS
   kind "end-to-end tests (15)" count_cargo env CONDUCTOR_PG_CONFIG="$PG15_CONFIG" \
     cargo test --no-fail-fast -p conductor-tests
   # What depends on the server's version: the engine under concurrency, dumps, and one run from end to end.
