@@ -1,8 +1,10 @@
 -- What this extension cannot be installed into.
 do $$
 begin
-    if (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'conductor')
-        <> (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user)
+    -- A restore gives the schema back to who had it, another superuser perhaps, before it makes the extension.
+    if exists (
+        select from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.oid = n.nspowner
+        where n.nspname = 'conductor' and o.rolname <> current_user and not o.rolsuper)
     then
         raise exception using errcode = '42501',
             message = 'the schema conductor belongs to somebody else',

@@ -11,8 +11,8 @@ create function conductor._agrees(p_version text) returns boolean
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select regexp_replace(p_version, '^(\d+\.\d+)\..*$', '\1')
-        is not distinct from regexp_replace(e.extversion, '^(\d+\.\d+)\..*$', '\1')
+    select (split_part(p_version, '.', 1), split_part(p_version, '.', 2))
+        is not distinct from (split_part(e.extversion, '.', 1), split_part(e.extversion, '.', 2))
     from pg_catalog.pg_extension e where e.extname = 'conductor'
 $$;
 

@@ -18,7 +18,8 @@ as $$
         join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
         join conductor.flow_runs r on r.id = p_run
         -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
-        cross join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x
+        -- A step whose text is gone fails here, by a constraint, rather than never to start.
+        left join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x on true
         order by c.id
         returning id, chat_id
     )

@@ -41,6 +41,12 @@ begin
         return;
     end if;
 
+    -- flow_prune() may be forgetting the worker: that is waited for before anybody else waits for this claim.
+    perform 1 from conductor.workers w where w.id = v_worker.id for key share;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
+    end if;
     -- The short lock: claims at once cannot overrun the limits.
     select d.last_run_id into v_last from conductor.dispatch d for update;
     v_free := least(task_claim.slots, v_settings.max_running

@@ -1,9 +1,10 @@
 -- Deletes at most max_runs runs that ended longer than older_than ago, oldest first, with everything that belongs to them,
 -- the texts that no run pins any more, and workers that have not been heard of for so long. Returns how many runs it
 -- deleted: call it until it returns less than max_runs.
--- A run that is running, or that somebody has locked, is passed over. Launches wait until the transaction ends, so call it
--- in one of its own. Operators only.
--- Raises 22023 for a negative age or number.
+-- A run that is running, or that somebody has locked, is passed over, and so are workers beyond the first hundred.
+-- Launches wait until the transaction ends, so call it in one of its own. Operators only.
+-- Raises 22023 for an age or number that makes no sense, and 25001 above READ COMMITTED, where it could not see what a
+-- launch has pinned meanwhile.
 create function conductor.flow_prune(older_than interval, max_runs integer default 1000) returns integer
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
@@ -13,6 +14,11 @@ declare
     v_hashes text[];
 begin
     perform conductor._check_prune(flow_prune.older_than, flow_prune.max_runs);
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception using errcode = '25001', message = 'flow_prune() runs at READ COMMITTED only',
+            detail = format('transaction_isolation: %s', current_setting('transaction_isolation')),
+            hint = 'BEGIN ISOLATION LEVEL READ COMMITTED first';
+    end if;
     -- One at a time: two would wait for each other's texts.
     perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
     select array_agg(k.id) into v_runs from (
@@ -54,11 +60,18 @@ end
 $$;
 
 create function conductor._check_prune(p_older_than interval, p_max_runs integer) returns void
-    language plpgsql immutable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+declare
+    v_far boolean := false;
 begin
-    if p_older_than is null or p_older_than < '0' or coalesce(p_max_runs, 0) <= 0 then
+    begin
+        perform conductor._now() - p_older_than;
+    exception when datetime_field_overflow then
+        v_far := true;
+    end;
+    if p_older_than is null or p_older_than < '0' or coalesce(p_max_runs, 0) <= 0 or v_far then
         raise exception using errcode = '22023', message = 'nothing can be pruned by this',
             detail = format('older_than: %s, max_runs: %s', coalesce(p_older_than::text, 'null'), coalesce(p_max_runs::text, 'null')),
             hint = 'flow_prune(older_than => ''90 days'', max_runs => 1000)';
@@ -86,7 +99,7 @@ begin
     where w.id in (
         select d.id from conductor.workers d
         where d.id = any (v_gone) and not exists (select from conductor.tasks t where t.worker_id = d.id)
-        order by d.seen_at limit 20 for update skip locked);
+        order by d.seen_at limit 100 for update skip locked);
 end
 $$;
 

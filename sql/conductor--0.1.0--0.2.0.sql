@@ -1,4 +1,10 @@
--- From 0.1.0 to 0.2.0. Safe while runs are under way: nothing is rewritten, and what holds a lease keeps it.
+-- From 0.1.0 to 0.2.0. Safe while runs are under way: nothing is rewritten, and what holds a lease keeps it. It needs all
+-- tables for a moment. Rather than to make everybody wait behind one who reads for long, it gives up (55P03), at once
+-- enough to come before the deadlock detector: run it again.
+set local lock_timeout = '500ms';
+lock table conductor.settings, conductor.projects, conductor.project_grants, conductor.flow_definitions,
+    conductor.persona_definitions, conductor.workers, conductor.flow_runs, conductor.chats, conductor.tasks,
+    conductor.flow_steps, conductor.frames in access exclusive mode;
 
 create or replace function conductor._now() returns timestamptz
     language sql volatile
@@ -32,8 +38,8 @@ create or replace function conductor._agrees(p_version text) returns boolean
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select regexp_replace(p_version, '^(\d+\.\d+)\..*$', '\1')
-        is not distinct from regexp_replace(e.extversion, '^(\d+\.\d+)\..*$', '\1')
+    select (split_part(p_version, '.', 1), split_part(p_version, '.', 2))
+        is not distinct from (split_part(e.extversion, '.', 1), split_part(e.extversion, '.', 2))
     from pg_catalog.pg_extension e where e.extname = 'conductor'
 $$;
 
@@ -176,7 +182,8 @@ as $$
         join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
         join conductor.flow_runs r on r.id = p_run
         -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
-        cross join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x
+        -- A step whose text is gone fails here, by a constraint, rather than never to start.
+        left join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x on true
         order by c.id
         returning id, chat_id
     )
@@ -921,6 +928,12 @@ begin
         return;
     end if;
 
+    -- flow_prune() may be forgetting the worker: that is waited for before anybody else waits for this claim.
+    perform 1 from conductor.workers w where w.id = v_worker.id for key share;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
+    end if;
     -- The short lock: claims at once cannot overrun the limits.
     select d.last_run_id into v_last from conductor.dispatch d for update;
     v_free := least(task_claim.slots, v_settings.max_running
@@ -1383,6 +1396,11 @@ declare
     v_hashes text[];
 begin
     perform conductor._check_prune(flow_prune.older_than, flow_prune.max_runs);
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception using errcode = '25001', message = 'flow_prune() runs at READ COMMITTED only',
+            detail = format('transaction_isolation: %s', current_setting('transaction_isolation')),
+            hint = 'BEGIN ISOLATION LEVEL READ COMMITTED first';
+    end if;
     -- One at a time: two would wait for each other's texts.
     perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
     select array_agg(k.id) into v_runs from (
@@ -1419,6 +1437,26 @@ begin
 end
 $$;
 
+create or replace function conductor._check_prune(p_older_than interval, p_max_runs integer) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_far boolean := false;
+begin
+    begin
+        perform conductor._now() - p_older_than;
+    exception when datetime_field_overflow then
+        v_far := true;
+    end;
+    if p_older_than is null or p_older_than < '0' or coalesce(p_max_runs, 0) <= 0 or v_far then
+        raise exception using errcode = '22023', message = 'nothing can be pruned by this',
+            detail = format('older_than: %s, max_runs: %s', coalesce(p_older_than::text, 'null'), coalesce(p_max_runs::text, 'null')),
+            hint = 'flow_prune(older_than => ''90 days'', max_runs => 1000)';
+    end if;
+end
+$$;
+
 create or replace function conductor._prune_workers(p_older_than interval) returns void
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
@@ -1436,7 +1474,7 @@ begin
     where w.id in (
         select d.id from conductor.workers d
         where d.id = any (v_gone) and not exists (select from conductor.tasks t where t.worker_id = d.id)
-        order by d.seen_at limit 20 for update skip locked);
+        order by d.seen_at limit 100 for update skip locked);
 end
 $$;
 
@@ -1465,24 +1503,55 @@ declare
     v_role  record;
     v_count integer := 0;
 begin
+    -- A right of its own stands for each; somebody who was granted single functions is none of them.
     for v_role in
-        select distinct p.proname, r.rolname
-        from pg_catalog.pg_proc p
-        cross join lateral pg_catalog.aclexplode(p.proacl) a
-        join pg_catalog.pg_roles r on r.oid = a.grantee
-        where p.pronamespace = 'conductor'::regnamespace and p.proname in ('flow_launch', 'flow_prune', 'task_claim')
-          and a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
-        order by r.rolname, p.proname
+        select r.rolname, bool_or(k.kind = 'operator') as operator, bool_or(k.kind = 'launcher') as launcher,
+               bool_or(k.kind = 'worker') as worker
+        from (
+            select a.grantee, 'operator'
+            from pg_catalog.pg_class c cross join lateral pg_catalog.aclexplode(c.relacl) a
+            where c.oid = 'conductor.settings'::regclass and a.privilege_type = 'UPDATE' and a.grantee <> c.relowner
+            union all
+            select a.grantee, 'launcher'
+            from pg_catalog.pg_class c cross join lateral pg_catalog.aclexplode(c.relacl) a
+            where c.oid = 'conductor.flow_steps'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
+            union all
+            select a.grantee, 'worker'
+            from pg_catalog.pg_proc p cross join lateral pg_catalog.aclexplode(p.proacl) a
+            where p.pronamespace = 'conductor'::regnamespace and p.proname = 'task_finish'
+              and a.grantee <> p.proowner) k (grantee, kind)
+        join pg_catalog.pg_roles r on r.oid = k.grantee
+        group by r.rolname order by r.rolname
     loop
-        case v_role.proname
-            when 'flow_launch' then perform conductor.grant_launcher(v_role.rolname);
-            when 'flow_prune' then perform conductor.grant_operator(v_role.rolname);
-            when 'task_claim' then perform conductor.grant_worker(v_role.rolname);
-        end case;
+        if v_role.operator then
+            perform conductor.grant_operator(v_role.rolname);
+        elsif v_role.launcher then
+            perform conductor.grant_launcher(v_role.rolname);
+        end if;
+        if v_role.worker then
+            perform conductor.grant_worker(v_role.rolname);
+        end if;
         v_count := v_count + 1;
     end loop;
     return v_count;
 end
 $$;
 
-revoke all on all functions in schema conductor from public;
+-- What is new belongs to whom the rest belongs to, and is nobody else's. By name: a REVOKE on what has been granted would
+-- make those grants a part of the extension, and dumps would leave them out.
+do $$
+declare
+    v_new   regprocedure;
+    v_owner regrole := (select e.extowner from pg_catalog.pg_extension e where e.extname = 'conductor');
+begin
+    for v_new in
+        select p.oid from pg_catalog.pg_depend d
+        join pg_catalog.pg_extension e on d.refclassid = 'pg_catalog.pg_extension'::regclass and d.refobjid = e.oid
+        join pg_catalog.pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
+        where e.extname = 'conductor' and d.deptype = 'e' and p.proacl is null
+    loop
+        execute format('alter function %s owner to %s', v_new, v_owner);
+        execute format('revoke all on function %s from public', v_new);
+    end loop;
+end
+$$;

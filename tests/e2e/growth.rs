@@ -268,7 +268,7 @@ fn workers_that_have_gone_for_good_are_forgotten_with_their_runs() {
         sql_worker::finish(&c.sql, &task, "# so\n\nConfidence: high\n")
             .await
             .unwrap();
-        for number in 0..25 {
+        for number in 0..110 {
             sql_worker::register(&c.sql, &format!("container-{number}"), &[])
                 .await
                 .unwrap();
@@ -283,11 +283,11 @@ fn workers_that_have_gone_for_good_are_forgotten_with_their_runs() {
             number(&c.sql, "select flow_prune('2 days')::bigint").await,
             0
         );
-        assert_eq!(number(&c.sql, workers).await, 27);
+        assert_eq!(number(&c.sql, workers).await, 112);
         number(&c.sql, prune).await;
         assert_eq!(
             number(&c.sql, workers).await,
-            7,
+            12,
             "a bounded number at a time"
         );
         number(&c.sql, prune).await;

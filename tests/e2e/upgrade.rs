@@ -80,6 +80,89 @@ fn an_upgraded_schema_is_in_everything_a_fresh_one() {
 }
 
 #[test]
+fn what_roles_were_granted_before_an_upgrade_is_in_dumps_after_it() {
+    const ROLES: &str =
+        "create role upgrade_analyst; create role upgrade_runner; create role upgrade_operator;
+        create role upgrade_gone";
+    const GRANTS: &str = "select grant_launcher('upgrade_analyst'), grant_worker('upgrade_runner'),
+        grant_operator('upgrade_operator'), grant_launcher('upgrade_gone')";
+    let granted = async |c: &Conductor| -> BTreeSet<String> {
+        let (done, dump, said) = program("pg_dump", &["-s", "-d", &c.cluster.url(&c.database)]);
+        assert!(done && said.is_empty(), "{said}");
+        let rights = dump
+            .lines()
+            .filter(|line| line.starts_with("GRANT") || line.starts_with("REVOKE"));
+        rights.map(str::to_owned).collect()
+    };
+    let mut fresh = BTreeSet::new();
+    Setup::new().without_worker().run(async |c| {
+        c.sql.batch_execute(ROLES).await.unwrap();
+        c.sql.batch_execute(GRANTS).await.unwrap();
+        c.sql
+            .batch_execute("drop owned by upgrade_gone")
+            .await
+            .unwrap();
+        fresh = granted(c).await;
+        let others = "drop owned by upgrade_analyst, upgrade_runner, upgrade_operator";
+        c.sql.batch_execute(others).await.unwrap();
+    });
+    assert!(fresh.len() > 50, "{fresh:?}");
+    Setup::new()
+        .version(FORMER)
+        .without_worker()
+        .run(async |c| {
+            c.sql.batch_execute(GRANTS).await.unwrap();
+            update(c).await;
+            c.sql
+                .batch_execute(
+                    "select regrant(); drop owned by upgrade_gone; drop role upgrade_gone",
+                )
+                .await
+                .unwrap();
+            assert_eq!(
+                granted(c).await,
+                fresh,
+                "as if this version had been there from the beginning"
+            );
+            let others = "drop owned by upgrade_analyst, upgrade_runner, upgrade_operator;
+            drop role upgrade_analyst, upgrade_runner, upgrade_operator";
+            c.sql.batch_execute(others).await.unwrap();
+        });
+}
+
+#[test]
+fn an_upgrade_gives_up_at_once_behind_whoever_reads_for_long_and_leaves_everything_as_it_was() {
+    Setup::new()
+        .version(FORMER)
+        .without_worker()
+        .run(async |c| {
+            let mut other = c.connect().await;
+            let reading = other.transaction().await.unwrap();
+            reading
+                .execute("select count(*) from frames", &[])
+                .await
+                .unwrap();
+            let refused = c
+                .sql
+                .batch_execute("alter extension conductor update")
+                .await
+                .unwrap_err();
+            assert_eq!(told(&refused).0, "55P03");
+            let version = "select extversion from pg_extension where extname = 'conductor'";
+            assert_eq!(
+                c.sql
+                    .query_one(version, &[])
+                    .await
+                    .unwrap()
+                    .get::<_, String>(0),
+                FORMER
+            );
+            reading.commit().await.unwrap();
+            update(c).await;
+        });
+}
+
+#[test]
 fn the_new_library_runs_the_old_schema_and_says_what_to_do() {
     Setup::new()
         .version(FORMER)

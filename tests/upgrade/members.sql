@@ -45,12 +45,17 @@ union all
 select format('sequence %s: %s %s %s %s %s', c.oid::regclass, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcycle)
 from relation c join pg_sequence s on s.seqrelid = c.oid
 union all
-select 'function ' || pg_get_functiondef(p.oid)
+select format('%s, owner %s', pg_get_functiondef(p.oid), p.proowner::regrole)
 from pg_proc p join member m on m.classid = 'pg_proc'::regclass and m.objid = p.oid
 union all
 select format('rights on %s: %s', pg_describe_object(r.classid, r.objid, 0),
               (select string_agg(a::text, ' ' order by a::text) from aclexplode(r.acl) a))
 from rights r
+union all
+-- What a dump takes for the extension's own grants, and leaves out.
+select format('rights of the extension on %s: %s', pg_describe_object(i.classoid, i.objoid, i.objsubid),
+              (select string_agg(a::text, ' ' order by a::text) from aclexplode(i.initprivs) a))
+from pg_init_privs i join member m on m.classid = i.classoid and m.objid = i.objoid
 union all
 select format('comment on %s: %s', pg_describe_object(d.classoid, d.objoid, d.objsubid), d.description)
 from pg_description d join member m on m.classid = d.classoid and m.objid = d.objoid

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use conductor_tests::harness::Meeting;
 use conductor_tests::harness::Second::{PassesBy, Waits};
+use conductor_tests::harness::sql_worker;
 
 use super::acts::*;
 use super::engine;
@@ -101,6 +102,29 @@ fn a_run_that_is_pruned_meanwhile_is_no_run() {
             goes_on(&two, run).await;
             does(&two, &prune(1000)).await;
         }
+    });
+}
+
+#[test]
+fn a_worker_that_is_forgotten_while_it_claims_is_told_so_and_keeps_nobody_waiting() {
+    engine(async |c| {
+        let two = Meeting::new(c);
+        let gone = sql_worker::register(&c.sql, "gone", &[]).await.unwrap();
+        let other = sql_worker::register(&c.sql, "other", &[]).await.unwrap();
+        let silent = "update workers set seen_at = clock_timestamp() - interval '1 day'
+            where id = $1";
+        c.sql.execute(silent, &[&gone]).await.unwrap();
+        count(&two, &format!("{} as id", launch("research", "null"))).await;
+        let others = async || {
+            let claimed = claim(other, 8);
+            let met = two.meet("select", PassesBy, &claimed).await;
+            assert!(!met[1].is_empty(), "others claim meanwhile");
+        };
+        let forget = "select conductor.flow_prune('1 hour')";
+        let met = two
+            .meet_and_look(forget, Waits, &claim(gone, 8), others)
+            .await;
+        assert_eq!(met, ["0", "P0002"]);
     });
 }
 

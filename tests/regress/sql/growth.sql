@@ -1,5 +1,6 @@
 -- Forks and pruning.
 \set VERBOSITY terse
+\set SHOW_CONTEXT never
 set search_path = conductor, public;
 set client_min_messages = error;
 drop extension if exists conductor;
@@ -111,3 +112,12 @@ select status from flow_runs where id = :open;
 select * from flow_check();
 select flow_prune('-1 hour');
 select flow_prune('1 hour', 0);
+
+-- An age beyond all times, and a transaction that could not see what others have pinned meanwhile.
+\set VERBOSITY default
+select flow_prune('9999 years');
+select flow_prune_frames('9999 years');
+begin isolation level repeatable read;
+select flow_prune('1 day');
+rollback;
+\set VERBOSITY terse

@@ -79,7 +79,14 @@ reset role;
 revoke execute on function flow_graph from conductor_regress_a;
 revoke execute on function flow_prune_frames from conductor_regress_o;
 revoke execute on function task_release from conductor_regress_w;
+-- Whoever may only prune is no operator, and does not become one.
+grant usage on schema conductor to conductor_regress_none;
+grant execute on function flow_prune(interval, integer), flow_launch(text, text, text, text, boolean, text, jsonb, text, bigint)
+    to conductor_regress_none;
 select regrant();
+select has_table_privilege('conductor_regress_none', 'settings', 'update') as operates,
+       has_function_privilege('conductor_regress_none', 'flow_status(bigint)', 'execute') as launches;
+drop owned by conductor_regress_none;
 select r.rolname, has_function_privilege(r.oid, 'flow_graph(bigint, text)', 'execute') as graph,
        has_function_privilege(r.oid, 'flow_prune_frames(interval, integer)', 'execute') as prune,
        has_function_privilege(r.oid, 'task_release(bigint, uuid)', 'execute') as release
