@@ -24,6 +24,8 @@ create table conductor.settings (
     constraint settings_limits_positive check (
         least(max_attempts, max_deaths, max_running, max_running_per_run, max_fanout) >= 1
         and max_prompt_bytes >= 16384 and max_output_bytes >= 1024),
+    -- A result is a JSON text of up to six times its size on its way in, and the server takes 1 GB at most.
+    constraint settings_output_can_be_stored check (max_output_bytes <= 134217728),
     constraint settings_model_named check (model ~ '\S')
 );
 

@@ -15,6 +15,8 @@ create function conductor._settings_replace() returns trigger
 as $$
 begin
     delete from conductor.settings;
+    -- 0.1.0 let it be set higher.
+    new.max_output_bytes := least(new.max_output_bytes, 134217728);
     return new;
 end
 $$;

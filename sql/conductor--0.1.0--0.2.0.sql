@@ -11,6 +11,8 @@ create or replace function conductor._now() returns timestamptz
     return pg_catalog.clock_timestamp();
 
 alter table conductor.settings enable always trigger settings_replace;
+update conductor.settings set max_output_bytes = 134217728 where max_output_bytes > 134217728;
+alter table conductor.settings add constraint settings_output_can_be_stored check (max_output_bytes <= 134217728);
 alter table conductor.projects alter column created_at set default conductor._now();
 alter table conductor.project_grants alter column granted_at set default conductor._now();
 alter table conductor.flow_definitions alter column defined_at set default conductor._now();
@@ -26,6 +28,18 @@ alter table conductor.flow_steps alter column created_at set default conductor._
 alter table conductor.frames alter column at set default conductor._now();
 
 -- Functions and views, as scripts/draft-upgrade.sh drafts them.
+
+create or replace function conductor._settings_replace() returns trigger
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    delete from conductor.settings;
+    -- 0.1.0 let it be set higher.
+    new.max_output_bytes := least(new.max_output_bytes, 134217728);
+    return new;
+end
+$$;
 
 create or replace function conductor._is_live(p_worker conductor.workers) returns boolean
     language sql stable

@@ -208,6 +208,8 @@ fn the_new_library_runs_the_old_schema_and_says_what_to_do() {
 fn a_run_begun_before_an_upgrade_ends_after_it() {
     Setup::new().version(FORMER).without_worker().run(async |c| {
         let (run, held) = half_a_run(c).await;
+        let high = "update settings set max_output_bytes = 536870912";
+        c.sql.batch_execute(high).await.unwrap();
         update(c).await;
         // Whoever holds a lease of the time before delivers; a worker of that time gets nothing new.
         sql_worker::finish(&c.sql, &held, "the second angle, by the old worker").await.unwrap();
@@ -239,6 +241,9 @@ fn a_dump_of_the_old_schema_restores_into_the_new_one_and_its_run_ends_there() {
         .without_worker()
         .run(async |c| {
             let (run, _) = half_a_run(c).await;
+            // 0.1.0 took limits that this version does not.
+            let high = "update settings set max_output_bytes = 536870912";
+            c.sql.batch_execute(high).await.unwrap();
             let file = c.folder().join("old.dump");
             let (there, file) = (
                 c.cluster.create_empty_database().await,
@@ -262,10 +267,14 @@ fn a_dump_of_the_old_schema_restores_into_the_new_one_and_its_run_ends_there() {
             let worker = sql_worker::register(&sql, "by-hand", &[]).await.unwrap();
             while sql_worker::drive(&sql, worker).await.unwrap() > 0 {}
             let ended = "select status || ' ' || (select count(*) from flow_check())
+                     || ' ' || (select max_output_bytes from settings)
                      || ' ' || (select extversion from pg_extension where extname = 'conductor')
                      from flow_runs where id = $1";
             let ended: String = sql.query_one(ended, &[&run]).await.unwrap().get(0);
-            assert_eq!(ended, format!("completed 0 {}", env!("CARGO_PKG_VERSION")));
+            assert_eq!(
+                ended,
+                format!("completed 0 134217728 {}", env!("CARGO_PKG_VERSION"))
+            );
             drop(sql);
             c.cluster.drop_database(&there).await;
         });

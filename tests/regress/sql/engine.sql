@@ -185,3 +185,5 @@ select healthy, roots from workers where id = :unchecked;
 select flow_launch('research', 'q', input => ('{"x": ' || repeat('[', 200) || repeat(']', 200) || '}')::jsonb);
 select flow_launch('research', 'q', input => '{"ticket": 1e999}');
 select * from flow_check();
+-- More could not be stored.
+update settings set max_output_bytes = 134217729;
