@@ -15,13 +15,15 @@
 //! and fan-outs (see `flows/src/advance.rs` and the test `advance_model`), `available_at` (any
 //! pending task may come first), a raw `UPDATE tasks` and what cleans up after one
 //! (`_settle_lagging`, `_end_tasks` of a run that has ended, `flow_resume`), deleted rows, copies
-//! of a database, pruning and forks, a finish with the state cancelled, and the leases that a rescue
-//! spares because their worker is just asking. Waiting for a lock has no limit here.
+//! of a database, pruning and forks, snapshots and versions of workers, a finish with the state
+//! cancelled, and the leases that a rescue spares because their worker is just asking. Waiting for a
+//! lock has no limit here. Defects that were found in what is not modelled are kept in
+//! `tests/mutants.toml`.
 //!
 //! *Settles* means: from every state that is reached, workers who keep working bring the run to
 //! its end; and of open calls one can always go on, so none of them waits for another in a circle.
 //!
-//! Every defect that was found is kept as a [`Flaw`]: the model with that protection taken out,
+//! Every other defect that was found is kept as a [`Flaw`]: the model with that protection taken out,
 //! which must break the rule that is named for it.
 
 mod calls;
