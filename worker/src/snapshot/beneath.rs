@@ -30,7 +30,7 @@ pub(super) struct Dir(OwnedFd);
 impl Dir {
     /// Opens a folder by its absolute path. A symbolic link on the way is an error (ELOOP).
     pub fn open(path: &Path) -> io::Result<Dir> {
-        let slash = fs::open(c"/", folder_flags(), Mode::empty())?;
+        let slash = noticed(fs::open(c"/", folder_flags(), Mode::empty()))?;
         let below = path.as_os_str().as_bytes();
         let start = below.iter().position(|b| *b != b'/').unwrap_or(below.len());
         if start == below.len() {
@@ -51,7 +51,7 @@ impl Dir {
     /// Type and times of what is at `path`, a link not followed. Only a hint: the opening decides.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        Ok(fs::statat(self.fd(), path, flags)?)
+        noticed(fs::statat(self.fd(), path, flags))
     }
 
     /// Opens a regular file or reads a link; anything else is only looked at.
@@ -82,7 +82,7 @@ impl Dir {
         let stat = fs::fstat(&fd)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
-                let target = fs::readlinkat(&fd, c"", Vec::new())?;
+                let target = noticed(fs::readlinkat(&fd, c"", Vec::new()))?;
                 Ok(Found::Link(target.into_bytes(), stat))
             }
             _ => Err(Errno::STALE.into()),
@@ -99,7 +99,8 @@ impl Dir {
             return Err(io::Error::other("not a regular file"));
         };
         let mut content = Vec::new();
-        file.take(max + 1).read_to_end(&mut content)?;
+        let mut some = file.take(max + 1);
+        some.read_to_end(&mut content).map_err(short::noticed)?;
         if content.len() as u64 > max {
             return Err(io::Error::other(format!("larger than {max} bytes")));
         }
@@ -110,7 +111,7 @@ impl Dir {
     pub fn entries(&self, max: usize) -> io::Result<(Names, bool)> {
         let mut entries = Vec::new();
         for entry in noticed(fs::Dir::read_from(self.fd()))? {
-            let entry = entry?;
+            let entry = noticed(entry)?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
                 continue;
@@ -166,7 +167,7 @@ fn step_by_step(base: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<
             Some(_) => OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             None => flags,
         };
-        held = Some(fs::openat(at, part, flags, Mode::empty())?);
+        held = Some(noticed(fs::openat(at, part, flags, Mode::empty()))?);
     }
     held.ok_or_else(|| Errno::NOENT.into())
 }
