@@ -105,7 +105,8 @@ async fn a_snapshot_that_ran_out_of_open_files_is_none_and_every_other_is_whole(
         limits: Limits::default(),
     };
     let folder = path.join("snapshots");
-    let snapshots = Snapshots::new(&folder, &which::which("git").unwrap()).unwrap();
+    let git = which::which("git").unwrap();
+    let snapshots = Snapshots::new(&folder, &git).unwrap();
     let whole = snapshots.get(1000, &request).await.unwrap();
     let before = getrlimit(Resource::Nofile);
     let (mut short, mut taken) = (0, 0);
@@ -118,6 +119,8 @@ async fn a_snapshot_that_ran_out_of_open_files_is_none_and_every_other_is_whole(
             (short, taken) = (0, 0);
             take_openat2_away();
         }
+        // Each looks for git itself.
+        let snapshots = Snapshots::new(&folder, &git).unwrap();
         leave(spare % 100);
         let outcome = snapshots.get(spare, &request).await;
         setrlimit(Resource::Nofile, before).unwrap();

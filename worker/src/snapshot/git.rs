@@ -21,6 +21,8 @@ use super::short;
 /// How often a waiting thread looks whether the run is over.
 const LOOK: Duration = Duration::from_millis(200);
 const MAX_COMPLAINT_BYTES: usize = 4096;
+/// How long git may take to say its version.
+const START_LIMIT: Duration = Duration::from_secs(20);
 /// A hostile pack may claim any size.
 const MAX_MEMORY_BYTES: u64 = 8 << 30;
 
@@ -61,9 +63,11 @@ pub(super) enum GitError {
 }
 
 impl Git {
-    /// Sees whether git starts, and whether it does so when confined. `scratch` is a folder of ours.
+    /// Sees whether git starts, and whether it does so when confined. `scratch` is a folder of ours. What fails now and
+    /// may not fail later is an error: without its confinement git would run as long as this process does.
     pub fn find(program: &Path, scratch: &Path, stop: &Stop) -> Result<Git, SnapshotError> {
         let mut reasons = Vec::new();
+        let begin = Instant::now();
         for confined in [true, false] {
             let git = Git {
                 program: program.to_owned(),
@@ -76,7 +80,7 @@ impl Git {
                 objects: None,
                 input: None,
                 max_output: MAX_COMPLAINT_BYTES,
-                timeout: Duration::from_secs(20),
+                timeout: START_LIMIT,
             };
             match git.run(call, stop) {
                 Ok(_) => {
@@ -87,6 +91,10 @@ impl Git {
                 }
                 Err(GitError::Stopped(error)) => return Err(error),
                 Err(GitError::Failed(reason)) => reasons.push(reason),
+            }
+            short::check(scratch)?;
+            if begin.elapsed() >= START_LIMIT {
+                break;
             }
         }
         Err(SnapshotError::ours(format!(
@@ -99,6 +107,11 @@ impl Git {
     #[cfg(test)]
     pub fn assume(program: PathBuf, confined: bool) -> Git {
         Git { program, confined }
+    }
+
+    #[cfg(test)]
+    pub fn is_confined(&self) -> bool {
+        self.confined
     }
 
     /// Runs one call to its end.

@@ -2,6 +2,7 @@
 //! the private folder, starts nothing else and connects to nothing. Depth, not the only wall: where the kernel has no
 //! Landlock, git still has no configuration of the repository's to obey.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,6 +12,8 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
 };
+
+use super::short;
 
 const KNOWN: ABI = ABI::V6;
 /// Programs, libraries and what belongs to them.
@@ -44,6 +47,22 @@ pub(super) struct Reach<'a> {
 
 /// A ruleset to enter; None when this kernel has no Landlock.
 pub(super) fn build(git: &Path, reach: &Reach) -> Result<Option<OwnedFd>, RulesetError> {
+    rules(git, reach).map_err(noticed)
+}
+
+/// Without a rule for want of a descriptor, git would look as if it could not be confined.
+fn noticed<E: Error + 'static>(error: E) -> E {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(inner) = inner.downcast_ref() {
+            short::notice(inner);
+        }
+        cause = inner.source();
+    }
+    error
+}
+
+fn rules(git: &Path, reach: &Reach) -> Result<Option<OwnedFd>, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::from_all(KNOWN) & !AccessFs::Execute;
     let mut rules = Ruleset::default()
@@ -55,7 +74,7 @@ pub(super) fn build(git: &Path, reach: &Reach) -> Result<Option<OwnedFd>, Rulese
     let program = git.canonicalize().unwrap_or_else(|_| git.to_owned());
     let mut allow = |path: &Path, access: BitFlags<AccessFs>| -> Result<(), RulesetError> {
         // What a machine does not have needs no rule.
-        if let Ok(fd) = PathFd::new(path) {
+        if let Ok(fd) = PathFd::new(path).map_err(noticed) {
             let access = if path.is_dir() {
                 access
             } else {

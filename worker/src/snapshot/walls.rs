@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::git::{Call, Git, GitError};
 use super::jail::{self, Reach};
 use super::notes::Notes;
 use super::shared::Stop;
+use super::short;
 use super::take::{Taking, Tools};
 use super::{Limits, Request};
 
@@ -61,13 +63,14 @@ fn run(confined: bool, here: &Path, args: &[&str]) -> bool {
     }
 }
 
+fn has_landlock() -> bool {
+    let rules = jail::build(&git_program(), &Reach::default());
+    rules.unwrap().is_some()
+}
+
 #[test]
 fn the_kernel_keeps_git_from_reading_writing_and_starting_what_is_not_its_own() {
-    if jail::build(&git_program(), &Reach::default())
-        .unwrap()
-        .is_none()
-    {
-        // This kernel has no Landlock.
+    if !has_landlock() {
         return;
     }
     let (here, outside) = (Place::new(), Place::new());
@@ -94,6 +97,32 @@ fn the_kernel_keeps_git_from_reading_writing_and_starting_what_is_not_its_own() 
         assert!(run(false, &here.path, args), "{args:?}");
     }
     assert!(target.exists() && canary.exists());
+}
+
+/// A program in front of git, as some systems have it; it cannot start git when it is confined.
+fn wrapper(here: &Path) -> std::path::PathBuf {
+    let path = here.join("wrapper");
+    let text = format!("#!/bin/sh\nexec '{}' \"$@\"\n", git_program().display());
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_passing_shortage_does_not_take_the_confinement_from_git() {
+    let here = Place::new();
+    let (wrapper, stop) = (wrapper(&here.path), Stop::default());
+    short::begin();
+    let found = Git::find(&wrapper, &here.path, &stop).unwrap();
+    assert!(!found.is_confined() || !has_landlock());
+    if has_landlock() {
+        short::notice(&rustix::io::Errno::MFILE.into());
+        let error = Git::find(&wrapper, &here.path, &stop).unwrap_err();
+        assert!(error.is_ours(), "{error}");
+        assert!(error.to_string().contains("Too many open files"), "{error}");
+    }
+    let found = Git::find(&git_program(), &here.path, &stop).unwrap();
+    assert!(found.is_confined());
 }
 
 #[test]
