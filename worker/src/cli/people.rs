@@ -134,6 +134,12 @@ fn explain(problem: &Problem, server: &str) -> String {
             let said = explain(&Problem::Server(failure.clone()), server);
             format!("{said}file: {}; nothing was added\n", escaped(file))
         }
+        Problem::Server(failure @ Failure::Gone(reason)) if failure.is_read_only() => format!(
+            "error: the server at {server}: {}\n\
+             hint: name one that takes writes with --database or the PG* variables; of several hosts, \
+             target_session_attrs=read-write finds it\n",
+            one_line(reason)
+        ),
         Problem::Server(Failure::Gone(reason)) => format!(
             "error: cannot reach the server at {server}: {}\n\
              hint: start it, or name another with --database or the PG* variables\n",
@@ -206,6 +212,16 @@ mod tests {
         assert!(explain(&refusal("42883", None), "s").contains("CREATE EXTENSION conductor"));
         assert!(explain(&refusal("42501", None), "s").contains("grant_launcher"));
         assert!(explain(&refusal("42501", Some("theirs")), "s").contains("theirs"));
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_not_to_be_started() {
+        let reason = "it takes no writes (a standby, or default_transaction_read_only)";
+        let text = explain(&Problem::Server(Failure::Gone(reason.into())), "h:5432/d");
+        assert!(
+            text.contains("target_session_attrs=read-write") && !text.contains("start it"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::passwords::Passwords;
 use super::servers::Servers;
+use super::settings;
 
 /// Where Debian's servers, and then everybody else's, put their socket.
 pub const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -28,29 +29,22 @@ pub fn resolve(
     if env("PGSERVICE").is_some() {
         return Err("PGSERVICE is not supported: name host, port and database themselves".into());
     }
-    let session = said(url, "target_session_attrs").or_else(|| env("PGTARGETSESSIONATTRS"));
+    let said = |key| url.and_then(|url| settings::said(url, key));
+    let session = said("target_session_attrs").or_else(|| env("PGTARGETSESSIONATTRS"));
     let session = session.as_deref().map(session_attrs).transpose()?;
-    let tls = said(url, "sslmode").or_else(|| env("PGSSLMODE"));
-    if let Some(mode @ ("allow" | "verify-ca" | "verify-full")) = tls.as_deref() {
-        return Err(no_tls(mode));
-    }
+    let tls = said("sslmode").or_else(|| env("PGSSLMODE"));
     let mut config = match url {
-        Some(url) => {
-            Config::from_str(url).map_err(|e| format!("bad connection string: {}", causes(&e)))?
-        }
+        // The driver does not know each of them, and on a socket none matters.
+        Some(url) => Config::from_str(&settings::with(url, "sslmode", "prefer"))
+            .map_err(|e| format!("bad connection string: {}", causes(&e)))?,
         None => Config::new(),
     };
     set_hosts(&mut config, &env)?;
     set_names(&mut config, &env, application);
     config.target_session_attrs(session.unwrap_or(TargetSessionAttrs::Any));
-    config.ssl_mode(tls.as_deref().map_or(Ok(SslMode::Prefer), ssl_mode)?);
     let sockets = |host: &Host| matches!(host, Host::Unix(_));
-    if config.get_hosts().iter().all(sockets) && config.get_hostaddrs().is_empty() {
-        config.ssl_mode(SslMode::Disable);
-    }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(no_tls("require"));
-    }
+    let local = config.get_hosts().iter().all(sockets) && config.get_hostaddrs().is_empty();
+    config.ssl_mode(ssl_mode(tls.as_deref().unwrap_or("prefer"), local)?);
     set_limits(&mut config, &env)?;
     let passwords = match (config.get_password(), env("PGPASSWORD")) {
         (None, Some(password)) => {
@@ -61,27 +55,6 @@ pub fn resolve(
         (Some(_), _) => None,
     };
     Servers::new(&config, passwords.as_ref())
-}
-
-/// What a connection string says of a setting of its own, and not of another whose name ends alike.
-fn said(url: Option<&str>, key: &str) -> Option<String> {
-    let url = url?;
-    let starts = |at: usize| {
-        let before = url[..at].chars().next_back();
-        before.is_none_or(|c| c == '?' || c == '&' || c.is_whitespace())
-    };
-    let found = url.match_indices(key).filter(|(at, _)| starts(*at));
-    let mut values = found.filter_map(|(at, _)| {
-        let value = url[at + key.len()..].trim_start().strip_prefix('=')?;
-        let value = value
-            .trim_start()
-            .split(|c: char| c == '&' || c.is_whitespace());
-        value
-            .into_iter()
-            .next()
-            .map(|value| value.trim_matches('\''))
-    });
-    values.next().map(str::to_owned)
 }
 
 fn session_attrs(value: &str) -> Result<TargetSessionAttrs, String> {
@@ -95,56 +68,59 @@ fn session_attrs(value: &str) -> Result<TargetSessionAttrs, String> {
     }
 }
 
-fn ssl_mode(value: &str) -> Result<SslMode, String> {
+/// There is none to be had on a socket, whatever is asked for.
+fn ssl_mode(value: &str, local: bool) -> Result<SslMode, String> {
     match value {
         "disable" => Ok(SslMode::Disable),
+        "allow" | "prefer" | "require" | "verify-ca" | "verify-full" if local => {
+            Ok(SslMode::Disable)
+        }
         "prefer" => Ok(SslMode::Prefer),
-        "require" => Ok(SslMode::Require),
-        _ => Err(no_tls(value)),
+        _ => Err(format!(
+            "sslmode={value} is not supported, there is no TLS yet: say disable or prefer, and reach a server \
+             elsewhere through a tunnel"
+        )),
     }
 }
 
-fn no_tls(mode: &str) -> String {
-    format!(
-        "sslmode={mode} is not supported, there is no TLS yet: say disable or prefer, and reach a server elsewhere \
-         through a tunnel"
-    )
-}
-
 fn set_hosts(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        let (hosts, addresses) = (env("PGHOST"), env("PGHOSTADDR"));
-        for address in addresses.iter().flat_map(|list| list.split(',')) {
+    if config.get_hostaddrs().is_empty() {
+        for address in env("PGHOSTADDR").iter().flat_map(|list| list.split(',')) {
             let address = address
                 .parse()
                 .map_err(|_| format!("PGHOSTADDR is not an address: {address:?}"))?;
             config.hostaddr(address);
         }
-        for host in hosts.iter().flat_map(|list| list.split(',')) {
+    }
+    if config.get_hosts().is_empty() {
+        for host in env("PGHOST").iter().flat_map(|list| list.split(',')) {
             config.host(if host.is_empty() {
                 default_host()
             } else {
                 host
             });
         }
-        if hosts.is_none() && addresses.is_none() {
-            config.host(default_host());
-        }
+    }
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        config.host(default_host());
     }
     if config.get_ports().is_empty() {
         for port in env("PGPORT").iter().flat_map(|ports| ports.split(',')) {
-            let port = port
-                .parse()
-                .map_err(|_| format!("PGPORT is not a port: {port:?}"))?;
-            config.port(port);
+            config.port(match port {
+                "" => 5432,
+                port => port
+                    .parse()
+                    .map_err(|_| format!("PGPORT is not a port: {port:?}"))?,
+            });
         }
     }
     Ok(())
 }
 
 fn set_names(config: &mut Config, env: &dyn Fn(&str) -> Option<String>, application: &str) {
+    // The driver would find the system's name as well, but after the password was looked for.
     if config.get_user().is_none()
-        && let Some(user) = env("PGUSER")
+        && let Some(user) = env("PGUSER").or_else(|| whoami::username().ok())
     {
         config.user(user);
     }
@@ -313,8 +289,47 @@ mod tests {
 
     #[test]
     fn a_socket_needs_no_tls() {
-        let config = first("host=/tmp sslmode=require", &[]);
-        assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+        for mode in ["allow", "prefer", "require", "verify-ca", "verify-full"] {
+            for url in [
+                format!("host=/tmp user='a b' sslmode='{mode}'"),
+                format!("postgres:///d?host=/tmp&sslmode={mode}"),
+            ] {
+                let config = first(&url, &[]);
+                assert_eq!(config.get_ssl_mode(), SslMode::Disable, "{url}");
+                assert_eq!(config.get_hosts(), [Host::Unix("/tmp".into())]);
+            }
+            let config = first("host=/tmp", &[("PGSSLMODE", mode)]);
+            assert_eq!(config.get_ssl_mode(), SslMode::Disable, "{mode}");
+        }
+        let wrong = |url| resolve(Some(url), &environment(&[]), "c").unwrap_err();
+        assert!(wrong("host=/tmp,h sslmode=verify-full").contains("no TLS yet"));
+        assert!(wrong("host=/tmp hostaddr=127.0.0.1 sslmode=require").contains("no TLS yet"));
+        assert!(wrong("host=/tmp sslmode=none").contains("sslmode=none"));
+    }
+
+    #[test]
+    fn each_setting_of_the_environment_fills_in_by_itself() {
+        let pairs = [("PGHOSTADDR", "127.0.0.9"), ("PGPORT", "5433")];
+        let config = first("host=db.example.org", &pairs);
+        assert_eq!(config.get_hosts(), [Host::Tcp("db.example.org".into())]);
+        assert_eq!(
+            config.get_hostaddrs(),
+            ["127.0.0.9".parse::<std::net::IpAddr>().unwrap()]
+        );
+        let config = first("hostaddr=127.0.0.1", &[("PGHOST", "name")]);
+        assert_eq!(config.get_hosts(), [Host::Tcp("name".into())]);
+        let servers = servers("host=a,b dbname=d", &[("PGPORT", "5433,")]);
+        assert_eq!(servers.shown(), "a:5433,b:5432/d");
+    }
+
+    #[test]
+    fn who_is_not_named_is_the_systems_user() {
+        let config = first("host=h", &[]);
+        assert_eq!(config.get_user(), Some(&*whoami::username().unwrap()));
+        assert_eq!(
+            first("host=h", &[("PGUSER", "ann")]).get_user(),
+            Some("ann")
+        );
     }
 
     #[test]

@@ -22,6 +22,9 @@ impl fmt::Display for Refusal {
     }
 }
 
+pub(super) const TAKES_NO_WRITES: &str =
+    "it takes no writes (a standby, or default_transaction_read_only)";
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// QC001: the lease belongs to nobody or to another; nothing was written.
@@ -49,6 +52,11 @@ impl Failure {
         matches!(self, Failure::Again(refusal) if is_shortage(&refusal.sqlstate))
     }
 
+    /// Whether the server is there, but takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Failure::Gone(reason) if reason.contains(TAKES_NO_WRITES))
+    }
+
     /// The SQLSTATE, when the server gave one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
@@ -74,6 +82,7 @@ impl From<tokio_postgres::Error> for Failure {
                         hint: Some("check that worker and extension are of one version".into()),
                     })
                 }
+                text if text.starts_with("invalid configuration") => unfit(chain(&error)),
                 _ => Failure::Gone(chain(&error)),
             };
         };
@@ -92,13 +101,31 @@ impl From<&tokio_postgres::error::DbError> for Refusal {
     }
 }
 
+/// The server asks for what the settings do not have.
+fn unfit(message: String) -> Failure {
+    let password = message.contains("password missing");
+    Failure::Refused(Refusal {
+        sqlstate: if password { "28P01" } else { "22023" }.into(),
+        message,
+        detail: None,
+        hint: Some(if password {
+            "the server asks for a password: give it in PGPASSWORD or in the password file (PGPASSFILE, ~/.pgpass)"
+                .into()
+        } else {
+            "look at --database and the PG* variables".into()
+        }),
+    })
+}
+
 fn by_sqlstate(refusal: Refusal) -> Failure {
     match refusal.sqlstate.as_str() {
         "QC001" => Failure::StaleLease,
         // Serialization failure, deadlock, lock not available, cancelled by a time limit.
         "40001" | "40P01" | "55P03" | "57014" => Failure::Again(refusal),
-        // Shutting down, crashed, starting up, idle too long, a primary that became a standby.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Gone(refusal.to_string()),
+        // Shutting down, crashed, starting up, idle too long.
+        "57P01" | "57P02" | "57P03" | "57P05" => Failure::Gone(refusal.to_string()),
+        // A primary that became a standby.
+        "25006" => Failure::Gone(format!("{TAKES_NO_WRITES}: {refusal}")),
         code if is_shortage(code) => Failure::Again(refusal),
         code if code.starts_with("08") => Failure::Gone(refusal.to_string()),
         _ => Failure::Refused(refusal),
@@ -162,6 +189,11 @@ mod tests {
         ] {
             assert!(matches!(of(code), Failure::Gone(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_told_from_one_that_is_away() {
+        assert!(of("25006").is_read_only() && !of("57P01").is_read_only());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod failure;
 mod passwords;
 mod servers;
 mod session;
+mod settings;
 
 pub use address::resolve;
 pub use calls::{

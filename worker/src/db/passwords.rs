@@ -9,7 +9,7 @@ use super::address::SOCKET_FOLDERS;
 
 /// The lines `host:port:database:user:password` that may be used; none from a file that others may read.
 pub struct Passwords {
-    lines: Vec<Vec<String>>,
+    lines: Vec<Vec<Vec<u8>>>,
 }
 
 impl Passwords {
@@ -18,20 +18,27 @@ impl Passwords {
         let file = env("PGPASSFILE")
             .map(PathBuf::from)
             .or_else(|| env("HOME").map(|home| Path::new(&home).join(".pgpass")));
-        let text = file
-            .and_then(|file| read_private(&file))
-            .unwrap_or_default();
+        let text = file.map_or(Ok(Vec::new()), |file| read_private(&file));
+        Passwords::parse(&text.unwrap_or_else(|reason| {
+            tracing::warn!("{reason}");
+            Vec::new()
+        }))
+    }
+
+    fn parse(text: &[u8]) -> Self {
         let lines = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
+            .split(|byte| *byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .filter(|line| !line.starts_with(b"#"))
             .map(split_unescaped)
-            .filter(|fields| fields.len() == 5)
+            // What follows a colon in the password is passed over.
+            .filter(|fields| fields.len() >= 5)
             .collect();
         Passwords { lines }
     }
 
     /// The password of the first line that fits this one host.
-    pub fn of(&self, host: &Config) -> Option<&str> {
+    pub fn of(&self, host: &Config) -> Option<&[u8]> {
         let name = match (host.get_hosts().first(), host.get_hostaddrs().first()) {
             (Some(Host::Tcp(name)), _) => name.clone(),
             (Some(Host::Unix(folder)), _) => match folder.to_str() {
@@ -44,35 +51,38 @@ impl Passwords {
         let user = host.get_user()?;
         let database = host.get_dbname().unwrap_or(user);
         let wanted = [name.as_str(), &port.to_string(), database, user];
-        let fits = |line: &&Vec<String>| {
+        let fits = |line: &&Vec<Vec<u8>>| {
             let mut pairs = line.iter().zip(wanted);
-            pairs.all(|(field, want)| field == "*" || field == want)
+            pairs.all(|(field, want)| field == b"*" || field == want.as_bytes())
         };
-        self.lines.iter().find(fits).map(|line| line[4].as_str())
+        self.lines.iter().find(fits).map(|line| line[4].as_slice())
     }
 }
 
-/// None if others may read it, too: psql passes it over as well.
-fn read_private(file: &Path) -> Option<String> {
+/// What is in the file; nothing where there is none. As psql does, one that others may read is passed over.
+fn read_private(file: &Path) -> Result<Vec<u8>, String> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(file).ok()?.permissions().mode();
-    (mode & 0o077 == 0)
-        .then(|| std::fs::read_to_string(file).ok())
-        .flatten()
+    let Ok(about) = std::fs::metadata(file) else {
+        return Ok(Vec::new());
+    };
+    if about.permissions().mode() & 0o077 != 0 {
+        let file = file.display();
+        return Err(format!(
+            "the password file {file} is not used, because others may read it (chmod 600 {file})"
+        ));
+    }
+    Ok(std::fs::read(file).unwrap_or_default())
 }
 
-/// Splits at colons; a backslash takes the character after it as it stands.
-fn split_unescaped(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            ':' => fields.push(String::new()),
-            '\\' => fields
-                .last_mut()
-                .expect("never empty")
-                .extend(characters.next()),
-            _ => fields.last_mut().expect("never empty").push(c),
+/// Splits at colons; a backslash takes the byte after it as it stands.
+fn split_unescaped(line: &[u8]) -> Vec<Vec<u8>> {
+    let mut fields = vec![Vec::new()];
+    let mut bytes = line.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b':' => fields.push(Vec::new()),
+            b'\\' => fields.last_mut().expect("never empty").extend(bytes.next()),
+            _ => fields.last_mut().expect("never empty").push(byte),
         }
     }
     fields
@@ -83,13 +93,13 @@ mod tests {
     use super::*;
 
     fn passwords(lines: &[&str]) -> Passwords {
-        let lines = lines.iter().map(|line| split_unescaped(line)).collect();
-        Passwords { lines }
+        Passwords::parse(lines.join("\n").as_bytes())
     }
 
     fn of(passwords: &Passwords, url: &str) -> Option<String> {
         let config: Config = url.parse().unwrap();
-        passwords.of(&config).map(str::to_owned)
+        let password = passwords.of(&config);
+        password.map(|password| String::from_utf8_lossy(password).into_owned())
     }
 
     #[test]
@@ -102,6 +112,29 @@ mod tests {
         assert_eq!(of(&known, "host=h dbname=d user=u").unwrap(), "pa:ss");
         assert_eq!(of(&known, "host=i dbname=d user=u").unwrap(), "any");
         assert_eq!(of(&known, "host=h dbname=d user=other"), None);
+    }
+
+    #[test]
+    fn a_strange_line_costs_no_other_its_password() {
+        let known =
+            Passwords::parse(b"# fran\xe7ais\nh:*:*:e:\xe9t\xe9\r\nshort:line\nh:*:*:c:be:fore\n");
+        assert_eq!(of(&known, "host=h user=c").unwrap(), "be");
+        let config: Config = "host=h user=e".parse().unwrap();
+        assert_eq!(known.of(&config), Some(b"\xe9t\xe9".as_slice()));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_told_with_the_cure() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "*:*:*:*:p").unwrap();
+        let read = |mode| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            read_private(file.path())
+        };
+        assert_eq!(read(0o600).unwrap(), b"*:*:*:*:p");
+        assert!(read(0o640).unwrap_err().contains("chmod 600"));
+        assert_eq!(read_private(&file.path().join("none")), Ok(Vec::new()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 
-use super::failure::Failure;
+use super::failure::{Failure, TAKES_NO_WRITES};
 use super::passwords::Passwords;
 
 /// What the driver says of a server that must take writes and does not.
@@ -51,7 +51,7 @@ impl Servers {
             let port = ports.get(index).or_else(|| ports.first());
             one.port(port.copied().unwrap_or(5432));
             let password = passwords.and_then(|passwords| passwords.of(&one));
-            if let Some(password) = password.map(str::to_owned) {
+            if let Some(password) = password.map(<[u8]>::to_vec) {
                 one.password(password);
             }
             one
@@ -221,7 +221,7 @@ async fn addresses(host: &Config) -> Result<Vec<Config>, Failure> {
 fn told(failure: Failure) -> Failure {
     match failure {
         Failure::Gone(reason) if reason.contains(READ_ONLY) => {
-            Failure::Gone("it takes no writes (a standby, or default_transaction_read_only)".into())
+            Failure::Gone(TAKES_NO_WRITES.into())
         }
         failure => failure,
     }
@@ -230,7 +230,7 @@ fn told(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
@@ -262,6 +262,27 @@ mod tests {
             begin.elapsed() < Duration::from_secs(9),
             "each has its own time"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_for_a_password_that_nobody_gave_is_not_asked_again() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let asked = tokio::spawn(async move {
+            let (mut socket, _) = server.accept().await.unwrap();
+            let length = socket.read_u32().await.unwrap() as usize;
+            socket.read_exact(&mut vec![0; length - 4]).await.unwrap();
+            // AuthenticationCleartextPassword.
+            socket.write_all(b"R\0\0\0\x08\0\0\0\x03").await.unwrap();
+            socket
+        });
+        let url = format!("host=127.0.0.1 port={port} user=u sslmode=disable");
+        let Err(Failure::Refused(refusal)) = servers(&url).connect().await else {
+            panic!("it may not count as passing");
+        };
+        asked.await.unwrap();
+        assert_eq!(refusal.sqlstate, "28P01");
+        assert!(refusal.hint.unwrap().contains("PGPASSWORD"));
     }
 
     #[test]
