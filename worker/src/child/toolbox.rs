@@ -15,6 +15,7 @@ const RIPGREP_RC: &str = "--hidden\n--no-ignore\n";
 const PRELOAD: &str = "process.stdout._handle.setBlocking(true);\n";
 
 const COMPILED: &str = "compiled-";
+const UNFINISHED: &str = "unfinished-";
 
 /// A folder of the worker that every child may read.
 #[derive(Debug, Clone)]
@@ -46,8 +47,7 @@ impl Toolbox {
         make(&bin)?;
         make(&cache)?;
         for (name, content) in [("ripgreprc", RIPGREP_RC), ("preload.cjs", PRELOAD)] {
-            let path = dir.join(name);
-            fs::write(&path, content).map_err(io_error("write", &path))?;
+            write_whole(&dir.join(name), content)?;
         }
         let (search, ripgrep) = search_tool(qwen, &bin)?;
         // Programs are looked for by a shell.
@@ -92,7 +92,7 @@ impl Toolbox {
     }
 }
 
-/// Removes what was compiled for other versions, and copies of a program that a killed process did not finish.
+/// Removes what was compiled for other versions, and what a killed process did not finish.
 fn forget_others(dir: &Path, cache: &Path, bin: &Path) {
     let of = |folder: &Path, begin: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -101,9 +101,8 @@ fn forget_others(dir: &Path, cache: &Path, bin: &Path) {
     };
     let old = of(dir, COMPILED).into_iter().filter(|path| path != cache);
     let removed = old.map(|path| (remove_tree(&path), path));
-    let unfinished = of(bin, "rg.")
-        .into_iter()
-        .map(|path| (fs::remove_file(&path), path));
+    let unfinished = [dir, bin].into_iter().flat_map(|dir| of(dir, UNFINISHED));
+    let unfinished = unfinished.map(|path| (fs::remove_file(&path), path));
     for (result, path) in removed.chain(unfinished) {
         if let Err(error) = result {
             tracing::warn!(path = %path.display(), %error, "what is of no use any more could not be removed");
@@ -138,6 +137,24 @@ fn search_tool(qwen: &Qwen, bin: &Path) -> Result<(Option<PathBuf>, bool), Child
     Ok((None, false))
 }
 
+/// Children start while this is looked at again: what one of them reads is never empty or cut.
+fn write_whole(path: &Path, content: &str) -> Result<(), ChildError> {
+    if fs::read(path).is_ok_and(|found| found == content.as_bytes()) {
+        return Ok(());
+    }
+    let fresh = unfinished(path);
+    let written = fs::write(&fresh, content).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&fresh);
+        io_error("write", path)(error)
+    })
+}
+
+/// A name that [`forget_others`] knows.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_file_name(format!("{UNFINISHED}{}", uuid::Uuid::new_v4()))
+}
+
 /// Copies a program unless it is there already; never replaces one that may be running in place.
 fn install(from: &Path, to: &Path) -> Result<(), ChildError> {
     let same =
@@ -145,7 +162,7 @@ fn install(from: &Path, to: &Path) -> Result<(), ChildError> {
     if same(from, to) == Some(true) {
         return Ok(());
     }
-    let fresh = to.with_extension(uuid::Uuid::new_v4().to_string());
+    let fresh = unfinished(to);
     fs::copy(from, &fresh).map_err(io_error("copy", from))?;
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o555))
         .map_err(io_error("make executable", &fresh))?;
@@ -167,7 +184,8 @@ mod tests {
         for file in [
             "preload.cjs",
             "bin/rg",
-            "bin/rg.5f0c",
+            "bin/unfinished-5f0c",
+            "unfinished-77ab",
             "compiled-qwen-1-node-22/x64/code",
         ] {
             fs::write(dir.join(file), "").unwrap();
@@ -186,5 +204,25 @@ mod tests {
             ["bin", "compiled-qwen-2-node-22", "preload.cjs"]
         );
         assert_eq!(names(&bin), ["rg"]);
+    }
+
+    #[test]
+    fn what_a_child_may_be_reading_is_replaced_whole_and_only_when_it_differs() {
+        use std::os::unix::fs::MetadataExt;
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("preload.cjs");
+        let written = |content| {
+            write_whole(&path, content).unwrap();
+            let inode = fs::metadata(&path).unwrap().ino();
+            (inode, fs::read_to_string(&path).unwrap())
+        };
+        let first = written("one");
+        assert_eq!(written("one"), first);
+        let reading = fs::File::open(&path).unwrap();
+        let second = written("another");
+        assert_eq!(second.1, "another");
+        assert_ne!(second.0, first.0);
+        assert_eq!(std::io::read_to_string(reading).unwrap(), "one");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 }
