@@ -158,9 +158,7 @@ fn keep<T>(lines: &mut Vec<Line>, (found, value): Found<T>) -> Option<T> {
 fn find_room(config: &Config, scratch: &Path) -> Line {
     // Cleared at every start, whatever a killed process left in it.
     let (state, jobs) = (&config.state_dir, scratch.join("jobs"));
-    // Where it cannot be made, it cannot be written to either.
-    let _ = std::fs::create_dir_all(&jobs);
-    match home::has_room(state, &jobs) {
+    match home::find_room(state, &jobs) {
         Ok(()) => Line::good("state folder", state.display().to_string()),
         Err(error) => Line::bad("state folder", error, ""),
     }
@@ -202,7 +200,7 @@ async fn find_qwen(config: &Config) -> Found<Qwen> {
             None,
         );
     };
-    match Qwen::locate(&node, &qwen) {
+    match Qwen::locate(&node, &qwen).await {
         Ok(found) => {
             let detail = format!("{} in {}", found.version, found.package.display());
             (vec![node_line, Line::good("qwen", detail)], Some(found))

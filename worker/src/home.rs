@@ -61,8 +61,14 @@ impl Home {
 }
 
 /// Whether a folder in the state folder has room for a job. An error is one line for people.
-pub fn has_room(state: &Path, folder: &Path) -> Result<(), String> {
+fn has_room(state: &Path, folder: &Path) -> Result<(), String> {
     try_to_write(folder, ROOM_BYTES).map_err(|e| failed("write to the state folder", state, &e))
+}
+
+/// As [`has_room`], in a folder that is made if it is missing.
+pub fn find_room(state: &Path, folder: &Path) -> Result<(), String> {
+    make(folder).map_err(|e| failed("make a folder in the state folder", state, &e))?;
+    has_room(state, folder)
 }
 
 fn failed(what: &str, dir: &Path, error: &io::Error) -> String {
@@ -139,5 +145,16 @@ mod tests {
         home.mend().unwrap();
         home.has_room().unwrap();
         assert!(Home::take(&state).unwrap_err().contains("another worker"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("file/state");
+        fs::write(dir.path().join("file"), "").unwrap();
+        let error = find_room(&state, &state.join("jobs")).unwrap_err();
+        assert!(error.contains("Not a directory"), "{error}");
+        let state = dir.path().join("state");
+        find_room(&state, &state.join("jobs")).unwrap();
     }
 }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::{ChildError, io_error};
 
@@ -12,6 +15,8 @@ use super::{ChildError, io_error};
 pub const MIN_VERSION: [u64; 3] = [0, 24, 4];
 
 const MIN_NODE: u64 = 22;
+/// How long node may take to say who it is.
+const NODE_LIMIT: Duration = Duration::from_secs(10);
 const PACKAGE: &str = "@qwen-code/qwen-code";
 
 /// An installed qwen-code with the node that runs it.
@@ -37,7 +42,7 @@ impl Qwen {
     ///
     /// # Errors
     /// When one of them is missing, too old, or something else; the text says how to mend it.
-    pub fn locate(node: &Path, qwen: &Path) -> Result<Qwen, ChildError> {
+    pub async fn locate(node: &Path, qwen: &Path) -> Result<Qwen, ChildError> {
         let (package, manifest) = package(qwen)?;
         if parse(&manifest.version).is_none_or(|v| v < MIN_VERSION) {
             let [major, minor, patch] = MIN_VERSION;
@@ -53,7 +58,7 @@ impl Qwen {
                 package.display()
             )));
         }
-        let (node, node_version) = ask_node(node)?;
+        let (node, node_version) = ask_node(node, NODE_LIMIT).await?;
         if parse(&node_version).is_none_or(|v| v[0] < MIN_NODE) {
             return Err(ChildError::Unusable(format!(
                 "node {node_version} ({}) is too old: {MIN_NODE} or later is needed",
@@ -97,15 +102,23 @@ fn package(qwen: &Path) -> Result<(PathBuf, Manifest), ChildError> {
 }
 
 /// The real program behind a link or a version manager's wrapper, and its version.
-fn ask_node(node: &Path) -> Result<(PathBuf, String), ChildError> {
+async fn ask_node(node: &Path, limit: Duration) -> Result<(PathBuf, String), ChildError> {
     let output = Command::new(node)
         .args(["-p", "process.execPath + '\\n' + process.versions.node"])
         .env_remove("NODE_OPTIONS")
         .stdin(Stdio::null())
-        .output()
-        .map_err(|e| {
-            ChildError::Unusable(format!("cannot start node ({}): {e}", node.display()))
-        })?;
+        .kill_on_drop(true)
+        .output();
+    let late = |_| {
+        let limit = limit.as_secs_f32();
+        ChildError::Unusable(format!(
+            "{} gives no answer within {limit} s",
+            node.display()
+        ))
+    };
+    let output = timeout(limit, output).await.map_err(late)?.map_err(|e| {
+        ChildError::Unusable(format!("cannot start node ({}): {e}", node.display()))
+    })?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.trim_end().split_once('\n') {
         Some((path, version)) if output.status.success() => {
@@ -130,6 +143,7 @@ fn parse(version: &str) -> Option<[u64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn install(version: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -150,10 +164,22 @@ mod tests {
         assert_eq!(parse("latest"), None);
     }
 
-    #[test]
-    fn an_old_qwen_is_refused_with_the_cure() {
+    #[tokio::test]
+    async fn a_node_that_says_nothing_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join("node");
+        fs::write(&node, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        fs::set_permissions(&node, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = ask_node(&node, Duration::from_millis(100)).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no answer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_old_qwen_is_refused_with_the_cure() {
         let dir = install("0.24.3");
         let error = Qwen::locate(Path::new("node"), &dir.path().join("bin/qwen"))
+            .await
             .unwrap_err()
             .to_string();
         assert!(
@@ -170,15 +196,17 @@ mod tests {
         assert_eq!(manifest.version, "0.24.4");
     }
 
-    #[test]
-    fn something_else_named_qwen_is_refused() {
+    #[tokio::test]
+    async fn something_else_named_qwen_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("qwen"), "#!/bin/sh\n").unwrap();
         let error = Qwen::locate(Path::new("node"), &dir.path().join("qwen"))
+            .await
             .unwrap_err()
             .to_string();
         assert!(error.contains("not part of the package"), "{error}");
         let error = Qwen::locate(Path::new("node"), &dir.path().join("nothing"))
+            .await
             .unwrap_err()
             .to_string();
         assert!(error.contains("no qwen-code at"), "{error}");

@@ -10,7 +10,7 @@ use crate::common::{Bench, model};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_of_the_model_are_told_apart() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     for (answer, word, retryable) in [
         (Answer::Status(401), "401", false),
         (Answer::Status(404), "404", false),
@@ -27,7 +27,7 @@ async fn failures_of_the_model_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_keeps_to_its_own_limits() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let read = || {
         calls(vec![(
             "read_file",
@@ -67,7 +67,7 @@ async fn a_child_keeps_to_its_own_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_answer_comes_back_whole() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     // Numbered: qwen takes a long piece that repeats what came before for a server that sends the whole text each time.
     let answer: String = (0..400_000)
         .map(|i| format!("{i}{}", ["é漢", "😀 ", "line\n", "\"\\ "][i % 4]))

@@ -59,7 +59,7 @@ async fn until_asked(served: &Model) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ending_a_child_ends_its_whole_group_within_the_grace() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let served = Model::start(vec![Answer::Hang("some text".to_owned())]);
     let model = model(&served.base_url());
     let job = bench.job("hang", &model);
@@ -75,7 +75,7 @@ async fn ending_a_child_ends_its_whole_group_within_the_grace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_dies_with_its_helper() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let served = Model::start(vec![Answer::Hang("some text".to_owned())]);
     let model = model(&served.base_url());
     let child = bench.job("hang", &model).start().unwrap();
@@ -92,7 +92,7 @@ async fn worker_to_be_killed() {
     let Some(base_url) = std::env::var_os("CONDUCTOR_TEST_WORKER") else {
         return;
     };
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let model = model(base_url.to_str().unwrap());
     let child = bench.job("hang", &model).start().unwrap();
     println!(

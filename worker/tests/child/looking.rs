@@ -21,7 +21,7 @@ fn results(served: &Model) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_and_ignored_files_of_the_snapshot_are_found() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let s = &bench.snapshot;
     std::fs::create_dir_all(s.join(".github")).unwrap();
     std::fs::write(s.join(".github/ci.yml"), "needle: 1\n").unwrap();
@@ -56,7 +56,7 @@ async fn hidden_and_ignored_files_of_the_snapshot_are_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_snapshot_changes_nothing_and_is_not_obeyed() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let s = &bench.snapshot;
     let outside = bench.dir.path().join("outside");
     std::fs::create_dir(&outside).unwrap();

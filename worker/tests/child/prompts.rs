@@ -10,7 +10,7 @@ use crate::text;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_prompt_reaches_the_model_byte_for_byte() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let prompts = [
         "/init",
         "/a/path and me@example.com, @a.txt @./a.txt @/etc/passwd \\@a.txt @ @\n",
@@ -35,7 +35,7 @@ async fn the_prompt_reaches_the_model_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_prompt_arrives_whole() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let prompt: String = (0..60_000)
         .map(|i| if i % 3 == 0 { "é@x 😀 " } else { "$ab\n" })
         .collect::<String>()
@@ -49,7 +49,7 @@ async fn a_large_prompt_arrives_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let served = Model::start(vec![
         Answer::Calls(vec![(
             "read_file",
@@ -93,9 +93,9 @@ async fn the_persona_arrives_and_the_snapshot_is_named_by_its_path() {
     assert!(before < 6000, "{before} bytes: {:#?}", served.user_texts());
 }
 
-#[test]
-fn what_cannot_be_passed_on_is_refused_and_leaves_nothing() {
-    let bench = Bench::new();
+#[tokio::test]
+async fn what_cannot_be_passed_on_is_refused_and_leaves_nothing() {
+    let bench = Bench::new().await;
     let fine = model("http://127.0.0.1:1/v1");
     let refused = |spec: ChildSpec<'_>| {
         let error = Job::prepare(&spec, &bench.qwen, &bench.sandbox).unwrap_err();
@@ -125,7 +125,7 @@ fn what_cannot_be_passed_on_is_refused_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_persona_arrives() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let served = Model::start(vec![text("done")]);
     let model = model(&served.base_url());
     let persona = "é".repeat(60_000) + "end of persona";

@@ -11,7 +11,7 @@ use crate::text;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_of_the_real_child_finds_nothing_wrong() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let checks = trial(
         &bench.qwen,
         &bench.sandbox,
@@ -25,7 +25,7 @@ async fn a_trial_of_the_real_child_finds_nothing_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_under_bubblewrap_finds_nothing_wrong() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().await;
     bench.sandbox = Sandbox::bubblewrap(Some(Path::new(crate::common::HELPER))).unwrap();
     let checks = trial(
         &bench.qwen,
@@ -40,7 +40,7 @@ async fn a_trial_under_bubblewrap_finds_nothing_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_sandbox_there_is_no_child() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().await;
     // A helper that cannot open what the policy names: the same way out as a kernel that does not enforce it.
     bench.snapshot = bench.dir.path().join("does-not-exist");
     let served = Model::start(vec![text("done")]);

