@@ -24,16 +24,19 @@ pub enum Answer {
     HandedBack,
 }
 
-/// Removes the snapshots of those runs that are over, and returns these runs.
+/// Removes the snapshots of those runs that are over, and returns the runs whose snapshot is gone.
 pub async fn tidy(context: &Context, worker: i64, idle: &[i64]) -> Result<Vec<i64>, Failure> {
-    let over = context.db.runs_over(worker, idle).await?;
-    for run in &over {
-        match context.snapshots.remove(*run).await {
-            Ok(()) => tracing::debug!(run, "snapshot removed"),
+    let mut gone = Vec::new();
+    for run in context.db.runs_over(worker, idle).await? {
+        match context.snapshots.remove(run).await {
+            Ok(()) => {
+                tracing::debug!(run, "snapshot removed");
+                gone.push(run);
+            }
             Err(error) => tracing::warn!(run, %error, "a snapshot could not be removed"),
         }
     }
-    Ok(over)
+    Ok(gone)
 }
 
 /// The self-check of a worker that has been stopped: other hosts need not wait for it.
