@@ -13,10 +13,11 @@ pub enum Outcome {
         written_calls: u64,
         usage: Usage,
     },
-    /// `retryable`: another attempt may succeed.
+    /// `retryable`: another attempt may succeed. `ours`: this machine is out of order, which says nothing of the task.
     Failure {
         message: String,
         retryable: bool,
+        ours: bool,
         usage: Usage,
     },
 }
@@ -26,6 +27,7 @@ pub enum Outcome {
 pub(super) struct Verdict {
     pub message: String,
     pub retryable: bool,
+    pub ours: bool,
 }
 
 impl Verdict {
@@ -33,6 +35,16 @@ impl Verdict {
         Self {
             message: message.into(),
             retryable,
+            ours: false,
+        }
+    }
+
+    /// This machine cannot start a child at all.
+    fn ours(message: String) -> Self {
+        Self {
+            message,
+            retryable: true,
+            ours: true,
         }
     }
 }
@@ -124,20 +136,22 @@ pub(super) fn of_exit(exit: &Exit, started: bool) -> Verdict {
             false,
         ),
         Some(EXIT_INTERRUPTED) => Verdict::new(format!("the child was interrupted{said}"), true),
-        Some(EXIT_UNAVAILABLE) if exit.stderr.contains(HELPER_PREFIX) => {
+        // From a child that runs it is no more than a text that anybody can write.
+        Some(EXIT_UNAVAILABLE) if !started && exit.stderr.contains(HELPER_PREFIX) => {
             // The first reason is the cause of the others.
             let why = exit.stderr.split(HELPER_PREFIX).nth(1);
             let why = why.unwrap_or_default().trim();
-            Verdict::new(format!("sandbox unavailable: {why}"), false)
+            Verdict::ours(format!("sandbox unavailable: {why}"))
         }
         Some(0) => Verdict::new(format!("the child ended without a result{said}"), true),
         Some(code) if started => Verdict::new(
             format!("the child broke off with exit code {code}{said}"),
             true,
         ),
+        // Somebody may be installing another one just now.
         Some(code) => Verdict::new(
             format!("the child did not start (exit code {code}){said}"),
-            false,
+            true,
         ),
         None => Verdict::new(format!("the child was lost{said}"), true),
     }
@@ -253,22 +267,26 @@ mod tests {
         assert!(message.contains("2048 MB") && !message.contains("FATAL"));
         assert!(!retryable, "the same request would need as much again");
         assert!(exit(Some(130), None, "Operation cancelled.", true).1);
-        assert!(!exit(Some(1), None, "Unknown argument: foo", false).1);
+        assert!(exit(Some(1), None, "Unknown argument: foo", false).1);
         assert!(exit(Some(1), None, "Error: boom", true).1);
         assert!(exit(Some(0), None, "", true).1);
-        let (message, retryable) = exit(
-            Some(125),
-            None,
-            "conductor sandbox: the kernel did not enforce the rules\n",
-            false,
-        );
-        assert_eq!(
-            (message.as_str(), retryable),
-            (
-                "sandbox unavailable: the kernel did not enforce the rules",
-                false
-            )
-        );
+    }
+
+    #[test]
+    fn a_machine_that_cannot_start_a_child_is_told_from_a_child_that_says_so() {
+        let exit = Exit {
+            code: Some(125),
+            signal: None,
+            stderr: "conductor sandbox: the kernel did not enforce the rules\n".to_owned(),
+        };
+        let why = "sandbox unavailable: the kernel did not enforce the rules";
+        assert_eq!(of_exit(&exit, false), Verdict::ours(why.to_owned()));
+        assert!(!of_exit(&exit, true).ours, "it got as far as its session");
+        let other = Exit {
+            stderr: "node: cannot find module\n".to_owned(),
+            ..exit
+        };
+        assert!(!of_exit(&other, false).ours, "the helper said nothing");
     }
 
     #[test]

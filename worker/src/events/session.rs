@@ -351,6 +351,7 @@ impl Session {
         let failure = |verdict: Verdict| Outcome::Failure {
             message: verdict.message,
             retryable: verdict.retryable,
+            ours: verdict.ours,
             usage,
         };
         if let Some(message) = self.violation.take() {

@@ -34,6 +34,7 @@ pub(super) async fn assessed(outcome: Outcome, question: &str) -> (Outcome, Opti
             let failure = Outcome::Failure {
                 message,
                 retryable: true,
+                ours: false,
                 usage,
             };
             (failure, None)
@@ -81,6 +82,7 @@ mod tests {
         Outcome::Failure {
             message: message.to_owned(),
             retryable: true,
+            ours: false,
             usage: Usage::default(),
         }
     }

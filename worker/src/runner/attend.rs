@@ -67,8 +67,8 @@ impl Attempt {
         let (outcome, note) = assessed(outcome, question).await;
         for event in events {
             match event {
-                // What the child says about being ended is not why it was.
-                Event::Error { .. } if own.is_some() => {}
+                // What the child says about being ended is not why it was; what this machine lacks, `flow_status` says.
+                Event::Error { .. } if own.is_some() || is_ours(&outcome) => {}
                 event => stream.batch.push(event),
             }
         }
@@ -176,6 +176,15 @@ fn own_verdict(finding: &Finding, outcome: &Outcome) -> Option<(String, bool)> {
 }
 
 fn judge(own: Option<(String, bool)>, outcome: Outcome, note: Option<String>) -> Verdict {
+    if own.is_none()
+        && let Outcome::Failure {
+            message,
+            ours: true,
+            ..
+        } = outcome
+    {
+        return Verdict::Unfit(message);
+    }
     let usage = usage_json(usage_of(&outcome));
     let (state, output, error, retryable) = match (own, outcome) {
         (Some((error, retryable)), _) => (Ended::Failed, None, Some(error), retryable),
@@ -196,6 +205,10 @@ fn judge(own: Option<(String, bool)>, outcome: Outcome, note: Option<String>) ->
         retryable,
         note: note.filter(|_| state == Ended::Completed),
     }))
+}
+
+fn is_ours(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failure { ours: true, .. })
 }
 
 fn usage_of(outcome: &Outcome) -> &Usage {
@@ -256,6 +269,7 @@ mod tests {
         Outcome::Failure {
             message: "ended by signal 15".into(),
             retryable,
+            ours: false,
             usage: Usage::default(),
         }
     }
@@ -280,6 +294,20 @@ mod tests {
             assert_eq!(failed.error.as_deref(), Some("ended by signal 15"));
             assert_eq!(failed.retryable, retryable);
         }
+    }
+
+    #[test]
+    fn a_child_that_this_machine_cannot_start_is_not_held_against_its_task() {
+        let unavailable = || Outcome::Failure {
+            message: "sandbox unavailable: cannot start node".into(),
+            retryable: true,
+            ours: true,
+            usage: Usage::default(),
+        };
+        let verdict = judge(None, unavailable(), None);
+        assert!(matches!(verdict, Verdict::Unfit(reason) if reason.contains("cannot start node")));
+        let stalled = finish(Finding::Expired("the model stalled".into()), unavailable());
+        assert_eq!(stalled.error.as_deref(), Some("the model stalled"));
     }
 
     #[test]

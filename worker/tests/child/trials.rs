@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use conductor_worker::child::trial;
+use conductor_worker::events::Outcome;
 use conductor_worker::sandbox::Sandbox;
 
 use crate::common::model::Model;
@@ -46,10 +47,11 @@ async fn without_a_sandbox_there_is_no_child() {
     let served = Model::start(vec![text("done")]);
     let model = model(&served.base_url());
     let ran = bench.run(&bench.spec("go", &model)).await;
-    let (message, retryable) = ran.failure();
+    let (message, _) = ran.failure();
     assert!(
         message.starts_with("sandbox unavailable: cannot open "),
         "{message}"
     );
-    assert!(!retryable && served.bodies().is_empty());
+    assert!(matches!(ran.outcome, Outcome::Failure { ours: true, .. }));
+    assert!(served.bodies().is_empty());
 }
