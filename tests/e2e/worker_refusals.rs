@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conductor_tests::harness::runs::LONG;
-use conductor_tests::harness::{Conductor, Launch, Repository, Setup};
+use conductor_tests::harness::{Conductor, Launch, Repository, Setup, processes};
 
 /// Everything that `flow_status` says about a run, as one text.
 async fn status_text(c: &Conductor, run: i64) -> String {
@@ -93,6 +93,37 @@ fn without_qwen_nothing_is_dispatched_and_the_status_says_why() {
         c.environment.qwen = qwen;
         c.start_worker();
         c.completed(run, LONG).await;
+    });
+}
+
+#[test]
+fn qwen_taken_away_under_a_running_worker_costs_no_attempt() {
+    Setup::new().without_worker().run(async |c| {
+        // A real folder: a worker looks through links once, when it checks itself.
+        let (here, away) = (c.folder().join("qwen"), c.folder().join("qwen-away"));
+        let package = c.environment.qwen.canonicalize().unwrap();
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-R").arg(package.parent().unwrap()).arg(&here);
+        assert!(copy.status().unwrap().success());
+        c.environment.qwen = here.join("cli.js");
+        c.start_worker();
+        let fit = "select 1 from workers where healthy";
+        c.until("the worker is fit", LONG, async |c: &Conductor| {
+            c.sql.query_opt(fit, &[]).await.unwrap()
+        })
+        .await;
+        std::fs::rename(&here, &away).unwrap();
+        let run = c.launch(Launch::new("research", "Is it so?")).await;
+        status_says(c, run, &["last task", "sandbox unavailable"]).await;
+        status_says(c, run, &["no qwen-code at"]).await;
+        assert_eq!(c.status(run).await.0, "running");
+        std::fs::rename(&away, &here).unwrap();
+        processes::signal(c.worker().pid(), libc::SIGHUP);
+        c.completed(run, LONG).await;
+        for step in c.steps(run).await {
+            assert!(step.attempts <= 1, "{step:?}");
+        }
+        assert_eq!(c.told(run).await, [], "nobody is told of a failure");
     });
 }
 
