@@ -21,6 +21,7 @@ mod worker;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -149,12 +150,19 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A thread for what waits is kept, once made, for as long as a command may run.
+const KEEP_THREADS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// A runtime for one command.
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_keep_alive(KEEP_THREADS)
         .build()
-        .expect("the system gives threads to a new process")
+        .expect("the system gives threads to a new process");
+    // Where no more can be made later, what waits for one is taken up by this one.
+    runtime.spawn_blocking(|| ());
+    runtime
 }
 
 #[cfg(test)]

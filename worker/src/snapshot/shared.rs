@@ -53,6 +53,15 @@ impl Slot {
         let outcome = self.outcome.borrow();
         matches!(&*outcome, Some(Ok(snapshot)) if !snapshot.path.is_dir())
     }
+
+    /// Nobody works on it and nobody will: no thread was to be had.
+    fn is_lost(&self) -> bool {
+        self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.outcome.borrow().is_none() && !self.is_lost()
+    }
 }
 
 #[derive(Debug)]
@@ -79,7 +88,9 @@ impl Shared {
         let mut outcome = this.slot(run_id, request).outcome;
         match outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
-            _ => Err(SnapshotError::new("the worker is ending")),
+            _ => Err(SnapshotError::ours(
+                "the work was never begun: no thread was to be had, or the worker is ending",
+            )),
         }
     }
 
@@ -88,7 +99,7 @@ impl Shared {
             let mut slot = {
                 let mut runs = this.runs();
                 match runs.get(&run_id) {
-                    Some(slot) if slot.outcome.borrow().is_none() => slot.clone(),
+                    Some(slot) if slot.is_under_way() => slot.clone(),
                     _ => {
                         runs.remove(&run_id);
                         // Out of the way before anyone can ask for a new one.
@@ -99,7 +110,7 @@ impl Shared {
                 }
             };
             slot.stop.stop();
-            // An error means that its thread is gone, and with it what there was to wait for.
+            // An error means that it is lost, and with it what there was to wait for.
             let _ = slot.outcome.wait_for(Option::is_some).await;
         };
         blocking(move || removed.iter().try_for_each(|folder| remove(folder))).await
@@ -142,7 +153,10 @@ impl Shared {
     /// The slot of a run; the first who asks starts the work.
     fn slot(self: &Arc<Self>, run_id: i64, request: &Request) -> Slot {
         let mut runs = self.runs();
-        if let Some(slot) = runs.get(&run_id).filter(|slot| !slot.is_gone()) {
+        if let Some(slot) = runs
+            .get(&run_id)
+            .filter(|slot| !slot.is_gone() && !slot.is_lost())
+        {
             return slot.clone();
         }
         let (publish, outcome) = watch::channel(None);
@@ -333,4 +347,41 @@ fn fingerprint(request: &Request) -> String {
         add(document.text.as_bytes());
     }
     digest::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::super::Limits;
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_could_not_begin_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Arc::new(Shared::new(dir.path(), Path::new("git")).unwrap());
+        let lose = || {
+            let (stop, outcome) = (Stop::default(), watch::channel(None).1);
+            shared.runs().insert(1, Slot { stop, outcome });
+        };
+        let request = Request {
+            root: None,
+            base: None,
+            documents: Vec::new(),
+            limits: Limits::default(),
+        };
+        let limit = Duration::from_secs(30);
+        lose();
+        let taken = timeout(limit, Shared::get(&shared, 1, &request)).await;
+        assert!(taken.unwrap().unwrap().path.is_dir(), "it is begun again");
+        lose();
+        timeout(limit, Shared::remove(&shared, 1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(shared.runs().is_empty());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }
