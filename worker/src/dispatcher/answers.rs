@@ -13,21 +13,32 @@ use crate::checks::SelfCheck;
 use crate::db::{Claim, Failure, Registered, Verdict};
 use crate::runner::{self, Context, Ending, Order};
 
+/// What people are told of an attempt that panicked.
+const BROKE_OFF: &str = "a mistake in the worker ended it (its log says where)";
+
 /// A call that came back.
 pub enum Answer {
-    Checked(SelfCheck),
+    /// What was found, and how often there was doubt when the looking began.
+    Checked(SelfCheck, u64),
     Registered(Result<Registered, Failure>),
     Claimed(Result<Vec<Claim>, Failure>),
     Beaten(Result<Vec<(Uuid, Verdict)>, Failure>),
     /// The runs whose snapshot is gone.
     Tidied(Result<Vec<i64>, Failure>),
-    HandedBack,
+    /// A task that has no runner was handed back, or its failure told.
+    Settled,
 }
 
 /// Removes the snapshots of those runs that are over, and returns the runs whose snapshot is gone.
 pub async fn tidy(context: &Context, worker: i64, idle: &[i64]) -> Result<Vec<i64>, Failure> {
+    let over = context.db.runs_over(worker, idle).await?;
+    Ok(remove(context, over.into_iter()).await)
+}
+
+/// Removes the snapshots of these runs, and returns the runs whose snapshot is gone.
+pub async fn remove(context: &Context, runs: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut gone = Vec::new();
-    for run in context.db.runs_over(worker, idle).await? {
+    for run in runs {
         match context.snapshots.remove(run).await {
             Ok(()) => {
                 tracing::debug!(run, "snapshot removed");
@@ -36,7 +47,7 @@ pub async fn tidy(context: &Context, worker: i64, idle: &[i64]) -> Result<Vec<i6
             Err(error) => tracing::warn!(run, %error, "a snapshot could not be removed"),
         }
     }
-    Ok(gone)
+    gone
 }
 
 /// The self-check of a worker that has been stopped: other hosts need not wait for it.
@@ -47,18 +58,18 @@ pub fn stopped() -> Value {
 impl Dispatcher {
     pub(super) fn on_answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Checked(check) => self.on_checked(check),
+            Answer::Checked(check, doubts) => self.on_checked(check, doubts),
             Answer::Registered(result) => self.on_registered(result),
             Answer::Claimed(result) => self.on_claimed(result),
             Answer::Beaten(result) => self.on_beaten(result),
             Answer::Tidied(result) => self.on_tidied(result),
-            Answer::HandedBack => self.handing_back -= 1,
+            Answer::Settled => self.settling -= 1,
         }
     }
 
-    fn on_checked(&mut self, mut check: SelfCheck) {
+    fn on_checked(&mut self, mut check: SelfCheck, doubts: u64) {
         self.activities.check.done();
-        self.doubt.lift();
+        self.doubt.lift(doubts);
         self.tools = check.tools.take().map(Arc::new);
         if self.tools.is_some() {
             self.check_backoff.reset();
@@ -215,7 +226,8 @@ impl Dispatcher {
             }
             Err(error) => {
                 tracing::error!(run = claim.run_id, step = %claim.step_id, %error, "an attempt broke off");
-                self.give_back(claim);
+                self.fail(claim);
+                self.eager_until = Instant::now() + EAGER;
             }
         }
         self.activities.claim.soon();
@@ -236,13 +248,24 @@ impl Dispatcher {
         }
     }
 
+    /// An attempt that a mistake of ours ended counts: it might end so each time.
+    fn fail(&mut self, claim: Claim) {
+        self.settling += 1;
+        let context = self.context.clone();
+        self.calls.spawn(async move {
+            let told = runner::fail(&context.db, &claim, BROKE_OFF).await;
+            tracing::info!(run = claim.run_id, step = %claim.step_id, told, "failed");
+            Answer::Settled
+        });
+    }
+
     fn give_back(&mut self, claim: Claim) {
-        self.handing_back += 1;
+        self.settling += 1;
         let context = self.context.clone();
         self.calls.spawn(async move {
             let handed = runner::hand_back(&context.db, &claim).await;
             tracing::info!(run = claim.run_id, step = %claim.step_id, handed, "handed back");
-            Answer::HandedBack
+            Answer::Settled
         });
     }
 

@@ -15,6 +15,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Doubt {
     reason: Option<String>,
+    count: u64,
     pauses: Backoff,
     last: Option<Instant>,
 }
@@ -23,6 +24,7 @@ impl Default for Doubt {
     fn default() -> Self {
         Doubt {
             reason: None,
+            count: 0,
             pauses: Backoff::new(FIRST, LONGEST),
             last: None,
         }
@@ -41,12 +43,21 @@ impl Doubt {
         let pause = self.pauses.next_delay();
         self.last = Some(Instant::now() + pause);
         self.reason = Some(reason.to_owned());
+        self.count += 1;
         Some(pause)
     }
 
-    /// It is tried again.
-    pub fn lift(&mut self) {
-        self.reason = None;
+    /// How often there was any.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// It is tried again, because a look that began when [`Self::count`] was `seen` is over. One that began before the
+    /// doubt says nothing of it.
+    pub fn lift(&mut self, seen: u64) {
+        if seen == self.count {
+            self.reason = None;
+        }
     }
 
     pub fn reason(&self) -> Option<&str> {
@@ -66,7 +77,7 @@ mod tests {
             last = doubt.raise("full").unwrap();
             assert_eq!(doubt.reason(), Some("full"));
             tokio::time::advance(last).await;
-            doubt.lift();
+            doubt.lift(doubt.count());
         }
         assert!(last >= LONGEST / 2 && last <= LONGEST, "{last:?}");
         tokio::time::advance(LONGEST * 2 + Duration::from_secs(1)).await;
@@ -78,7 +89,18 @@ mod tests {
         let mut doubt = Doubt::default();
         assert!(doubt.raise("full").is_some());
         assert!(doubt.raise("full").is_none());
-        doubt.lift();
+        doubt.lift(doubt.count());
         assert!(doubt.reason().is_none() && doubt.raise("full").is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_began_before_the_doubt_does_not_lift_it() {
+        let mut doubt = Doubt::default();
+        let before = doubt.count();
+        assert!(doubt.raise("full").is_some());
+        doubt.lift(before);
+        assert_eq!(doubt.reason(), Some("full"));
+        doubt.lift(doubt.count());
+        assert_eq!(doubt.reason(), None);
     }
 }

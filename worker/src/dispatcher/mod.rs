@@ -43,6 +43,8 @@ const BEAT_GAP: Duration = Duration::from_millis(300);
 const TIDY: Duration = Duration::from_secs(60);
 /// How long a worker that was told to stop at once may take for it.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long the last snapshots may take to go.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
 /// Sessions beside one for each child: claim, heartbeat, proof of the doorbell.
 const OWN_SESSIONS: usize = 3;
 /// The channel of run-level news.
@@ -87,7 +89,8 @@ struct Dispatcher {
     eager_until: Instant,
     activities: Activities,
     calls: JoinSet<Answer>,
-    handing_back: usize,
+    /// Tasks without a runner that the server is being told of.
+    settling: usize,
     runners: JoinSet<Ending>,
     running: HashMap<Id, Running>,
     /// Runs whose snapshot may be here.
@@ -175,7 +178,7 @@ impl Dispatcher {
             eager_until: Instant::now(),
             activities: Activities::default(),
             calls: JoinSet::new(),
-            handing_back: 0,
+            settling: 0,
             runners: JoinSet::new(),
             running: HashMap::new(),
             held: HashSet::new(),
@@ -195,13 +198,14 @@ impl Dispatcher {
         self.systemd.status(&self.status());
         let context = self.context.clone();
         if self.mode == Mode::Working && self.activities.check.begin() {
-            let env = self.env;
+            let (env, doubts) = (self.env, self.doubt.count());
             self.calls.spawn(async move {
-                if let Err(error) = context.home.mend() {
-                    return Answer::Checked(SelfCheck::of(Line::bad("state folder", error, "")));
-                }
                 let state = &context.config.state_dir;
-                Answer::Checked(checks::self_check(&context.config, state, &env).await)
+                let check = match context.home.mend() {
+                    Ok(()) => checks::self_check(&context.config, state, &env).await,
+                    Err(error) => SelfCheck::of(Line::bad("state folder", error, "")),
+                };
+                Answer::Checked(check, doubts)
             });
         }
         let context = self.context.clone();
@@ -355,7 +359,7 @@ impl Dispatcher {
 
     fn is_over(&self) -> bool {
         let settled =
-            self.running.is_empty() && !self.activities.claim.is_busy() && self.handing_back == 0;
+            self.running.is_empty() && !self.activities.claim.is_busy() && self.settling == 0;
         match self.mode {
             Mode::Working => false,
             Mode::Draining => settled,
@@ -380,10 +384,9 @@ impl Dispatcher {
                 "said farewell to the server"
             );
         }
-        for run in self.held.drain() {
-            if let Err(error) = self.context.snapshots.remove(run).await {
-                tracing::warn!(run, %error, "a snapshot could not be removed");
-            }
+        let removed = answers::remove(&self.context, self.held.drain());
+        if timeout(REMOVAL_LIMIT, removed).await.is_err() {
+            tracing::warn!("the snapshots that are left are removed at the next start");
         }
         tracing::info!("stopped");
         clean

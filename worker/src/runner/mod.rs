@@ -77,15 +77,7 @@ enum Verdict {
 
 impl Verdict {
     fn failed(error: impl Into<String>, retryable: bool) -> Self {
-        Verdict::Finish(Box::new(Finish {
-            state: Ended::Failed,
-            output: None,
-            error: Some(error.into()),
-            usage: usage_json(&Usage::default()),
-            citations: None,
-            retryable,
-            note: None,
-        }))
+        Verdict::Finish(Box::new(failure(error, retryable)))
     }
 
     fn of(halt: Halt) -> Self {
@@ -107,6 +99,18 @@ impl Verdict {
                 Verdict::failed(format!("the server refused: {refusal}"), false)
             }
         }
+    }
+}
+
+fn failure(error: impl Into<String>, retryable: bool) -> Finish {
+    Finish {
+        state: Ended::Failed,
+        output: None,
+        error: Some(error.into()),
+        usage: usage_json(&Usage::default()),
+        citations: None,
+        retryable,
+        note: None,
     }
 }
 
@@ -293,6 +297,18 @@ impl Attempt {
 pub async fn hand_back(db: &Db, claim: &Claim) -> bool {
     let released = timeout(HAND_BACK_LIMIT, db.release(claim.task_id, claim.lease)).await;
     matches!(released, Ok(Ok(true)))
+}
+
+/// Tells within a bounded time that an attempt failed that nobody runs any more, and may be made again; false when that
+/// could not be told: then its lease runs out.
+pub async fn fail(db: &Db, claim: &Claim, error: &str) -> bool {
+    let finish = failure(error, true);
+    let told = timeout(
+        HAND_BACK_LIMIT,
+        db.finish(claim.task_id, claim.lease, &finish),
+    )
+    .await;
+    matches!(told, Ok(Ok(_)))
 }
 
 async fn remove(job: Job) {
