@@ -19,7 +19,7 @@ const BROKE_OFF: &str = "a mistake in the worker ended it (its log says where)";
 /// A call that came back.
 pub enum Answer {
     /// What was found, and how often there was doubt when the looking began.
-    Checked(SelfCheck, u64),
+    Checked(Box<SelfCheck>, u64),
     Registered(Result<Registered, Failure>),
     Claimed(Result<Vec<Claim>, Failure>),
     Beaten(Result<Vec<(Uuid, Verdict)>, Failure>),
@@ -58,7 +58,7 @@ pub fn stopped() -> Value {
 impl Dispatcher {
     pub(super) fn on_answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Checked(check, doubts) => self.on_checked(check, doubts),
+            Answer::Checked(check, doubts) => self.on_checked(*check, doubts),
             Answer::Registered(result) => self.on_registered(result),
             Answer::Claimed(result) => self.on_claimed(result),
             Answer::Beaten(result) => self.on_beaten(result),

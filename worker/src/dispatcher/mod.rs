@@ -205,7 +205,7 @@ impl Dispatcher {
                     Ok(()) => checks::self_check(&context.config, state, &env).await,
                     Err(error) => SelfCheck::of(Line::bad("state folder", error, "")),
                 };
-                Answer::Checked(check, doubts)
+                Answer::Checked(Box::new(check), doubts)
             });
         }
         let context = self.context.clone();
