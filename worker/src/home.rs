@@ -150,10 +150,10 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        let state = dir.path().join("file/state");
-        fs::write(dir.path().join("file"), "").unwrap();
-        let error = find_room(&state, &state.join("jobs")).unwrap_err();
-        assert!(error.contains("Not a directory"), "{error}");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let error = find_room(&link, &link.join("jobs")).unwrap_err();
+        assert!(error.contains("File exists"), "{error}");
         let state = dir.path().join("state");
         find_room(&state, &state.join("jobs")).unwrap();
     }
