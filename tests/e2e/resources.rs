@@ -1,4 +1,5 @@
-//! Resources of the worker's machine run out: nothing fails for it, the status says why, and it goes on by itself.
+//! Resources of the worker's machine run out: nothing fails for what others took, the status says why, and it goes on by
+//! itself.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,8 +86,10 @@ async fn large_project(c: &Conductor, name: &str, files: usize) -> Repository {
 }
 
 #[test]
-fn a_project_larger_than_what_is_left_of_the_disk_waits_for_room() {
-    Setup::new().without_worker().run(async |c| {
+fn a_project_larger_than_what_is_left_of_the_disk_fails_and_holds_nobody_up() {
+    let setup = Setup::new().without_worker();
+    let setup = setup.settings("retry_backoff = '100 milliseconds'");
+    setup.run(async |c| {
         large_project(c, "large", 16).await;
         let state = start_on(c, 96 * MIB, false);
         is_fit(c).await;
@@ -94,28 +97,50 @@ fn a_project_larger_than_what_is_left_of_the_disk_waits_for_room() {
         let run = c
             .launch(Launch::new("research", "Is it so?").on("large"))
             .await;
-        let folder = c.environment.state();
-        let words = [
-            "last task",
-            folder.to_str().unwrap(),
+        assert_eq!(c.ended(run, LONG).await.0, "failed");
+        let step = c.step(run, "codebase").await;
+        let error = step.error.unwrap_or_default();
+        assert_eq!(step.attempts, 2, "it counts: {error}");
+        for words in [
+            "the project is larger than what is left in the state folder",
             "No space left on device",
-            "look at the space",
-        ];
-        status_says(c, run, &words).await;
+            c.environment.state().to_str().unwrap(),
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
         assert_eq!(
             names(&state.join("snapshots")),
             [""; 0],
             "what was taken half is removed"
         );
-        assert_eq!(names(&state.join("jobs")), [""; 0]);
-        // It is tried again, and paused for longer: a second or two at first, twice as long then.
-        let pauses = c
-            .until("a second pause", SOON, async |c: &Conductor| {
-                let pauses = pauses(&log(c));
-                (pauses.len() >= 2).then_some(pauses)
-            })
+        let other = c.launch(Launch::new("research", "Is it so?")).await;
+        c.completed(other, LONG).await;
+        cost_nothing(c, other).await;
+        assert_eq!(pauses(&log(c)), [0.0; 0]);
+        shortage::make_room(&state);
+        c.sql
+            .execute("select flow_retry($1)", &[&run])
+            .await
+            .unwrap();
+        c.completed(run, LONG).await;
+    });
+}
+
+#[test]
+fn a_disk_that_others_fill_while_it_works_is_waited_for() {
+    Setup::new().without_worker().run(async |c| {
+        large_project(c, "large", 2).await;
+        let state = start_on(c, 64 * MIB, false);
+        is_fit(c).await;
+        shortage::fill(&state, 0);
+        let run = c
+            .launch(Launch::new("research", "Is it so?").on("large"))
             .await;
-        assert!(pauses[0] >= 1.0 && pauses[1] >= 2.0, "{pauses:?}");
+        let folder = c.environment.state();
+        let words = [folder.to_str().unwrap(), "No space left on device"];
+        status_says(c, run, &words).await;
+        let pauses = pauses(&log(c));
+        assert!(pauses.first().is_some_and(|s| *s >= 1.0), "{pauses:?}");
         assert_eq!(c.status(run).await.0, "running");
         assert!(
             c.model.control().records().is_empty(),

@@ -26,6 +26,11 @@ pub fn is_shortage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
 }
 
+/// Whether an error says that no more can be written where there is too much already.
+pub fn is_full(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| [Errno::NOSPC, Errno::DQUOT].contains(&errno))
+}
+
 /// Writes so many bytes into a folder and removes them again.
 ///
 /// # Errors
@@ -70,6 +75,7 @@ mod tests {
     fn a_full_disk_is_a_shortage_and_a_missing_file_is_none() {
         let error = |errno: Errno| io::Error::from(errno);
         assert!(is_shortage(&error(Errno::NOSPC)) && is_shortage(&error(Errno::MFILE)));
+        assert!(is_full(&error(Errno::DQUOT)) && !is_full(&error(Errno::ROFS)));
         assert!(!is_shortage(&error(Errno::NOENT)) && !is_shortage(&error(Errno::ACCESS)));
         assert!(!is_shortage(&io::Error::other("No space left on device")));
     }

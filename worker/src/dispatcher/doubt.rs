@@ -1,5 +1,5 @@
-//! A machine that hands back what it took, because it cannot run it although its self-check found nothing: a project
-//! larger than what is left of the disk, for example.
+//! A machine that hands back what it took, because it cannot run it although its self-check found nothing: a disk
+//! that others have filled since, for example.
 
 use std::time::Duration;
 

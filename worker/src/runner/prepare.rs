@@ -11,7 +11,7 @@ use super::{Attempt, Halt, Started, Verdict};
 use crate::child::{ChildError, ChildSpec, Job, Model};
 use crate::db::RecordedSnapshot;
 use crate::shortage::is_shortage;
-use crate::snapshot::{Document, Limits, Request, Snapshot};
+use crate::snapshot::{Document, Limits, Request, Snapshot, SnapshotError};
 
 /// The only agent that this worker can start.
 const AGENT: &str = "qwen";
@@ -48,13 +48,15 @@ impl Attempt {
         };
         let snapshots = &self.context.snapshots;
         let snapshot = tokio::select! {
-            taken = snapshots.get(self.claim.run_id, &request) => {
-                taken.map_err(|error| match error.is_ours() {
-                    true => Verdict::Unfit(error.to_string()),
-                    false => Verdict::failed(error.to_string(), true),
-                })?
-            }
+            taken = snapshots.get(self.claim.run_id, &request) => taken,
             order = ordered(&mut self.orders) => return Err(Verdict::of(Halt::Ordered(order))),
+        };
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                let room = error.is_full() && self.room().await.is_ok();
+                return Err(without_snapshot(&error, room));
+            }
         };
         self.record(&snapshot).await?;
         self.spawn(&snapshot).await
@@ -167,6 +169,19 @@ impl Attempt {
     }
 }
 
+/// Whose fault it is that there is no snapshot. `room`: it was for want of room, and there is some without it. Then nobody
+/// else has to wait for its sake.
+fn without_snapshot(error: &SnapshotError, room: bool) -> Verdict {
+    if room {
+        let error = format!("the project is larger than what is left in the state folder: {error}");
+        return Verdict::failed(error, true);
+    }
+    match error.is_ours() {
+        true => Verdict::Unfit(error.to_string()),
+        false => Verdict::failed(error.to_string(), true),
+    }
+}
+
 /// Whose fault it is that there is no child: the task's, the moment's or this machine's.
 fn verdict_on(error: ChildError) -> Verdict {
     match &error {
@@ -211,6 +226,27 @@ mod tests {
         assert!(matches!(full, Verdict::Unfit(reason) if reason.contains("No space left")));
         let other = verdict_on(error(libc::ENOENT));
         assert!(matches!(other, Verdict::Finish(finish) if finish.retryable));
+    }
+
+    #[test]
+    fn a_project_that_takes_all_the_room_is_at_fault_itself() {
+        let lacks = |errno: i32| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            SnapshotError::of(&error, format!("cannot write the copy: {error}"))
+        };
+        let verdict = without_snapshot(&lacks(libc::ENOSPC), true);
+        let Verdict::Finish(finish) = verdict else {
+            panic!("a failure that counts");
+        };
+        let error = finish.error.unwrap_or_default();
+        assert!(
+            finish.retryable && error.contains("larger than what is left"),
+            "{error}"
+        );
+        for (errno, room) in [(libc::EDQUOT, false), (libc::EMFILE, false)] {
+            let verdict = without_snapshot(&lacks(errno), room);
+            assert!(matches!(verdict, Verdict::Unfit(_)), "{errno}");
+        }
     }
 
     #[test]

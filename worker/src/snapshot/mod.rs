@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use shared::Shared;
 
-use crate::shortage::is_shortage;
+use crate::shortage::{is_full, is_shortage};
 
 pub use remove::remove_tree;
 
@@ -39,30 +39,50 @@ pub use remove::remove_tree;
 #[error("snapshot: {text}")]
 pub struct SnapshotError {
     text: String,
-    ours: bool,
+    fault: Fault,
+}
+
+/// What a snapshot failed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The project, or the moment.
+    Theirs,
+    /// This machine, which would fail with any other project as well.
+    Ours,
+    /// There was no more room: this machine's fault, unless it was the snapshot itself that took it all.
+    Full,
 }
 
 impl SnapshotError {
     fn new(text: impl Into<String>) -> Self {
-        let (text, ours) = (text.into(), false);
-        Self { text, ours }
+        let (text, fault) = (text.into(), Fault::Theirs);
+        Self { text, fault }
     }
 
-    /// The fault of this machine, which would fail with any other project as well.
+    /// The fault of this machine.
     fn ours(text: impl Into<String>) -> Self {
-        let (text, ours) = (text.into(), true);
-        Self { text, ours }
+        let (text, fault) = (text.into(), Fault::Ours);
+        Self { text, fault }
     }
 
-    /// The same text; this machine's fault if that is what the system's error says.
-    fn of(error: &std::io::Error, text: String) -> Self {
-        let ours = is_shortage(error);
-        Self { text, ours }
+    /// The same text, with the fault that the system's error names.
+    pub(crate) fn of(error: &std::io::Error, text: String) -> Self {
+        let fault = match error {
+            error if is_full(error) => Fault::Full,
+            error if is_shortage(error) => Fault::Ours,
+            _ => Fault::Theirs,
+        };
+        Self { text, fault }
     }
 
     /// Whether it is this machine that is out of order, not the project or the moment.
     pub fn is_ours(&self) -> bool {
-        self.ours
+        self.fault != Fault::Theirs
+    }
+
+    /// Whether it was for want of room. What was taken half is gone by now.
+    pub fn is_full(&self) -> bool {
+        self.fault == Fault::Full
     }
 }
 

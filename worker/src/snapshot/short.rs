@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::SnapshotError;
 use crate::shortage::{is_shortage, try_to_write};
 
@@ -13,7 +15,7 @@ use crate::shortage::{is_shortage, try_to_write};
 const ROOM_BYTES: usize = 64 << 10;
 
 thread_local! {
-    static SHORT: RefCell<Option<String>> = const { RefCell::new(None) };
+    static SHORT: RefCell<Option<Errno>> = const { RefCell::new(None) };
 }
 
 /// Forgets what an earlier attempt on this thread ran short of.
@@ -24,7 +26,7 @@ pub(super) fn begin() {
 /// Remembers an error if it is a shortage.
 pub(super) fn notice(error: &io::Error) {
     if is_shortage(error) {
-        SHORT.replace(Some(error.to_string()));
+        SHORT.replace(Errno::from_io_error(error));
     }
 }
 
@@ -43,12 +45,13 @@ pub(super) fn look_for_room(folder: &Path) {
 
 /// Fails when there was a shortage: what was taken since may lack anything.
 pub(super) fn check(folder: &Path) -> Result<(), SnapshotError> {
-    match SHORT.take() {
-        None => Ok(()),
-        Some(what) => Err(SnapshotError::ours(format!(
-            "it would be incomplete: {what} (taken in {}: look at its space, and at the limits of the worker's process, \
-             LimitNOFILE= in its unit)",
-            folder.display()
-        ))),
-    }
+    let Some(error) = SHORT.take().map(io::Error::from) else {
+        return Ok(());
+    };
+    let text = format!(
+        "it would be incomplete: {error} (taken in {}: look at its space, and at the limits of the worker's process, \
+         LimitNOFILE= in its unit)",
+        folder.display()
+    );
+    Err(SnapshotError::of(&error, text))
 }
