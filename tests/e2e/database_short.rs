@@ -169,9 +169,13 @@ fn a_worker_waits_for_a_server_without_free_connections_and_says_so() {
         c.held("gate", LONG).await;
 
         // Its sessions are taken from it, and others are faster than it.
-        let throw_out = "alter role limited connection limit 0;
-            select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'limited'";
-        c.sql.batch_execute(throw_out).await.unwrap();
+        // By statements of their own: who is thrown out would come back before the limit is committed.
+        c.sql.batch_execute("alter role limited connection limit 0").await.unwrap();
+        c.until("its sessions are gone", SOON, async |c: &Conductor| {
+            let theirs = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'limited'";
+            c.sql.query(theirs, &[]).await.unwrap().is_empty().then_some(())
+        })
+        .await;
         let others = crowd(c).await;
         let from = log_length(c);
         c.sql.batch_execute("alter role limited connection limit -1").await.unwrap();
