@@ -169,6 +169,7 @@ fn a_worker_waits_for_a_server_without_free_connections_and_says_so() {
         c.held("gate", LONG).await;
 
         // Its sessions are taken from it, and others are faster than it.
+        let from = log_length(c);
         // By statements of their own: who is thrown out would come back before the limit is committed.
         c.sql.batch_execute("alter role limited connection limit 0").await.unwrap();
         c.until("its sessions are gone", SOON, async |c: &Conductor| {
@@ -177,7 +178,6 @@ fn a_worker_waits_for_a_server_without_free_connections_and_says_so() {
         })
         .await;
         let others = crowd(c).await;
-        let from = log_length(c);
         c.sql.batch_execute("alter role limited connection limit -1").await.unwrap();
         c.model.control().release(Some("gate"));
         child_has_ended(c).await;
