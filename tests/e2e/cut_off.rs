@@ -79,15 +79,11 @@ fn connections_that_stay_silent_for_good_cost_no_lease() {
     ]);
     let script = Script::of([Rule::persona("research-analyst", [reply]).times(1)]);
     let setup = Setup::new().script(script).without_worker().slots(1);
-    setup.settings("lease = '9 seconds'").run(async |c| {
+    setup.settings("lease = '20 seconds'").run(async |c| {
         let proxy = behind_a_line(c).await;
         let run = c.launch(Launch::new("research", "Is it so?")).await;
         c.held("gate", LONG).await;
-        let streamed = "select count(*) from frames where type = 'delta'";
-        c.until("what was said is here", SOON, async |c: &Conductor| {
-            (number(c, streamed).await > 0).then_some(())
-        })
-        .await;
+        c.has_streamed(run, "sources", SOON).await;
         // Another worker takes back whatever runs out.
         let other = sql_worker::register(&c.sql, "other", &[]).await.unwrap();
         let beat = format!("select count(*) from task_heartbeat({other}, '{{}}')");
@@ -133,6 +129,8 @@ fn what_another_worker_took_over_is_not_written_by_the_one_that_was_cut_off() {
         let run = c.launch(launch.on("shop").band("medium")).await;
         c.held("told", LONG).await;
         c.held("held", LONG).await;
+        c.has_streamed(run, "structure", LONG).await;
+        c.has_streamed(run, "behavior", LONG).await;
         proxy.set(Line::Silent);
         // One child ends in the dark, the other goes on.
         c.model.control().release(Some("told"));

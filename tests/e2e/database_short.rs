@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conductor_tests::harness::cluster::server_user;
 use conductor_tests::harness::runs::LONG;
-use conductor_tests::harness::{Cluster, Conductor, Launch, Setup, told};
+use conductor_tests::harness::{Cluster, Conductor, Launch, Setup, processes, told};
 use conductor_tests::scripted::{Outcome, Part, Reply, Rule, Script};
 use tokio_postgres::{Client, NoTls};
 
@@ -170,15 +170,15 @@ fn a_worker_waits_for_a_server_without_free_connections_and_says_so() {
 
         // Its sessions are taken from it, and others are faster than it.
         let from = log_length(c);
-        // By statements of their own: who is thrown out would come back before the limit is committed.
-        c.sql.batch_execute("alter role limited connection limit 0").await.unwrap();
+        let worker = c.worker().pid();
+        assert!(processes::signal(worker, libc::SIGSTOP));
         c.until("its sessions are gone", SOON, async |c: &Conductor| {
             let theirs = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'limited'";
             c.sql.query(theirs, &[]).await.unwrap().is_empty().then_some(())
         })
         .await;
         let others = crowd(c).await;
-        c.sql.batch_execute("alter role limited connection limit -1").await.unwrap();
+        assert!(processes::signal(worker, libc::SIGCONT));
         c.model.control().release(Some("gate"));
         child_has_ended(c).await;
         let second = c.launch(Launch::new("research", "Is it so?")).await;

@@ -44,14 +44,6 @@ begin
 end
 $$";
 
-/// What the server does by itself it does at any time: an ANALYZE under way keeps a vacuum from removing what was just
-/// deleted.
-const BY_HAND_ONLY: &str = "do $$ declare v_table regclass; begin
-    for v_table in select c.oid from pg_class c where c.relnamespace = 'conductor'::regnamespace and c.relkind = 'r' loop
-        execute format('alter table %s set (autovacuum_enabled = false)', v_table);
-    end loop;
-end $$";
-
 /// Size of every table of the extension with its indexes, large values and free space, in bytes.
 async fn sizes(sql: &Client) -> BTreeMap<String, i64> {
     let query = "select c.relname::text, pg_total_relation_size(c.oid) from pg_class c
@@ -124,7 +116,6 @@ async fn fork_under_way(c: &Conductor, worker: i64) -> (i64, sql_worker::Claimed
 fn a_thousand_finished_runs_leave_nothing_growing_once_they_are_pruned() {
     let setup = Setup::new().without_worker();
     setup.settings("lease = '10 minutes'").run(async |c| {
-        c.sql.batch_execute(BY_HAND_ONLY).await.unwrap();
         c.sql.batch_execute(ROUND).await.unwrap();
         c.sql
             .execute("select flow_define($1::text::jsonb)", &[&FLOW])
@@ -253,7 +244,7 @@ fn what_runs_goes_on_while_a_pruning_is_under_way() {
                 .await
                 .unwrap();
         }
-        c.completed(run, Duration::from_secs(1)).await;
+        c.completed(run, LONG).await;
         open.commit().await.unwrap();
         assert_eq!(number(&c.sql, "select count(*) from flow_runs").await, 1);
     });

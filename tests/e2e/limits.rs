@@ -1,5 +1,8 @@
 //! More tasks than may run: limits hold whoever claims, and the status says what a step waits for.
 
+use std::time::Instant;
+
+use conductor_tests::harness::runs::LONG;
 use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
 use tokio_postgres::Client;
 
@@ -22,7 +25,9 @@ async fn work(sql: Client, worker: i64) -> (i64, i64) {
         select count(*) over (partition by run_id) as of_run from conductor.tasks where state = 'running') k";
     let open = "select exists (select from conductor.flow_runs where status = 'running')";
     let (mut most, mut most_of_run) = (0, 0);
+    let end = Instant::now() + LONG;
     loop {
+        assert!(Instant::now() < end, "a run does not end");
         let claimed = sql_worker::claim(&sql, worker, 8).await.unwrap();
         let row = sql.query_one(query, &[]).await.unwrap();
         most = most.max(row.get(0));

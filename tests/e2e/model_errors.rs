@@ -185,5 +185,6 @@ fn a_model_that_repeats_one_tool_call_is_halted_and_the_step_says_why() {
                     .to_lowercase()
                     .contains("loop")
             );
+            assert_eq!(step.attempts, 1, "a loop does not pass");
         });
 }

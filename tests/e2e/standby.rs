@@ -7,6 +7,8 @@ use conductor_tests::harness::{Cluster, Conductor, Launch, Setup};
 use conductor_tests::scripted::{Outcome, Part, Record, Reply, Rule, Script};
 
 const SOON: Duration = Duration::from_secs(30);
+/// Long enough for what happens between a promotion and the first call after it, however busy the machine is.
+const LEASE_SECONDS: i64 = 10;
 
 /// A reply that is held in the middle.
 fn held(name: &str) -> Reply {
@@ -37,7 +39,8 @@ async fn number(c: &Conductor, sql: &str) -> i64 {
 fn a_run_under_way_completes_on_the_standby_that_takes_over() {
     let script = Script::of([Rule::persona("research-analyst", [held("gate")]).times(1)]);
     let setup = Setup::new().script(script).without_worker();
-    setup.settings("lease = '5 seconds'").run(async |c| {
+    let setup = setup.settings(&format!("lease = '{LEASE_SECONDS} seconds'"));
+    setup.run(async |c| {
         let (primary, standby) = pair(c).await;
         c.start_worker();
         let run = c.launch(Launch::new("research", "Is it so?")).await;
@@ -64,8 +67,17 @@ fn a_run_under_way_completes_on_the_standby_that_takes_over() {
         )
         .await;
 
-        standby.promote();
+        // Its start must not be what spares the leases.
         c.move_to(standby).await;
+        let running =
+            "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())::bigint";
+        c.until(
+            "the standby has run for longer than a lease",
+            SOON,
+            async |c: &Conductor| (number(c, running).await > LEASE_SECONDS).then_some(()),
+        )
+        .await;
+        standby.promote();
         spared_after_the_promotion(c).await;
         c.said("listening, the doorbell rings", 2, SOON).await;
         let gaps = "select max(seq) - count(*) from frames";
@@ -92,7 +104,7 @@ fn a_run_under_way_completes_on_the_standby_that_takes_over() {
 async fn spared_after_the_promotion(c: &mut Conductor) {
     let since = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())::bigint";
     assert!(
-        number(c, since).await > 5,
+        number(c, since).await > LEASE_SECONDS,
         "this server has run for longer than a lease"
     );
     let transaction = c.sql.transaction().await.unwrap();

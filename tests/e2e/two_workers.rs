@@ -41,13 +41,14 @@ async fn holders(c: &Conductor, run: i64) -> Vec<(String, String)> {
 #[test]
 fn what_a_killed_worker_had_is_taken_over_within_a_lease_by_the_other() {
     let setup = Setup::new().script(both_held()).slots(1);
-    setup.settings("lease = '3 seconds'").run(async |c| {
+    setup.run(async |c| {
         let mut another = c.another("another").start();
         let run = launch(c).await;
         let holding = holders(c, run).await;
         let names: Vec<&str> = holding.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["another", "tested"], "they share the run");
         let (kept, lost) = (holding[0].0.clone(), holding[1].0.clone());
+        c.short_leases(run, 3).await;
         c.kill_worker();
         let killed = Instant::now();
         c.model.control().release(Some(&kept));

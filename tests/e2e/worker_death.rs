@@ -17,6 +17,7 @@ async fn one_done_one_held(c: &Conductor) -> i64 {
     let launch = Launch::new("architectural-analysis", "How does a lease work here?");
     let run = c.launch(launch.on("shop").band("medium")).await;
     c.held("gate", LONG).await;
+    c.has_streamed(run, "behavior", LONG).await;
     c.step_is(run, "structure", "completed", LONG).await;
     run
 }
@@ -95,18 +96,7 @@ fn a_worker_asked_to_end_lets_its_children_finish_first() {
         let run = one_done_one_held(c).await;
         let pid = c.worker().pid();
         processes::signal(pid, libc::SIGTERM);
-        c.until(
-            "the worker drains",
-            Duration::from_secs(10),
-            async |c: &Conductor| {
-                let row = c
-                    .sql
-                    .query_one("select count(*) from tasks where state = 'running'", &[])
-                    .await;
-                (row.unwrap().get::<_, i64>(0) == 1).then_some(())
-            },
-        )
-        .await;
+        c.said("draining", 1, Duration::from_secs(30)).await;
         c.model.control().release(Some("gate"));
         let ended = c.worker().wait(Duration::from_secs(60));
         assert!(
@@ -114,8 +104,7 @@ fn a_worker_asked_to_end_lets_its_children_finish_first() {
             "{}",
             c.worker().words()
         );
-        c.step_is(run, "behavior", "completed", Duration::from_secs(5))
-            .await;
+        c.step_is(run, "behavior", "completed", LONG).await;
         assert!(
             c.output(run, "behavior")
                 .await
@@ -137,16 +126,7 @@ fn a_worker_asked_twice_hands_its_tasks_back_at_no_cost() {
         let run = one_done_one_held(c).await;
         let pid = c.worker().pid();
         processes::signal(pid, libc::SIGTERM);
-        c.until(
-            "the first signal is heard",
-            Duration::from_secs(10),
-            async |c: &Conductor| {
-                std::fs::read_to_string(c.environment.log())
-                    .is_ok_and(|log| log.contains("drain"))
-                    .then_some(())
-            },
-        )
-        .await;
+        c.said("draining", 1, Duration::from_secs(30)).await;
         processes::signal(pid, libc::SIGTERM);
         let ended = c.worker().wait(Duration::from_secs(15));
         assert!(ended.is_some(), "{}", c.worker().words());

@@ -147,9 +147,10 @@ fn a_model_that_refuses_connections_fails_the_run_with_its_address() {
         .settings("max_attempts = 1")
         .without_worker()
         .run(async |c| {
-            let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = closed.local_addr().unwrap();
-            drop(closed);
+            // Bound and not listened to: refused, and nobody else's.
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let address = socket.local_addr().unwrap();
             c.environment.model_url = format!("http://{address}/v1");
             c.start_worker();
             let run = c.launch(Launch::new("research", "Is it so?")).await;

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls};
 
 use super::shortage::{self, SmallDisk};
-use super::{processes, tools};
+use super::{ports, processes, tools};
 
 const PREFIX: &str = "conductor-e2e-";
 
@@ -115,7 +114,7 @@ impl Cluster {
                 std::os::unix::fs::chown(&folder, Some(user), Some(group))?;
             }
         }
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ports::reserve()?;
         Ok(Self {
             folder,
             programs,
@@ -170,6 +169,9 @@ impl Cluster {
             "full_page_writes=off",
             // For standbys that are being made: a checkpoint beside it would remove what they are about to ask for.
             "wal_keep_size=128MB",
+            // What it does by itself it does at any time: an ANALYZE under way keeps a vacuum from removing what was just
+            // deleted, and a table locked.
+            "autovacuum=off",
             "max_connections=60",
             "shared_buffers=64MB",
             "log_line_prefix=%m [%p] %d ",

@@ -7,6 +7,7 @@
 //! | [`fixture`] | one test's database, scripted model, worker and projects; checks at the end |
 //! | [`runs`] | launching and watching runs, in SQL |
 //! | [`worker`] | the program `conductor`: the daemon under test, and its commands |
+//! | [`ports`] | ports of servers that are stopped and started again |
 //! | [`processes`] | processes that belong to a folder, their memory, their end |
 //! | [`proxy`] | a line to a server that can fall silent or break |
 //! | [`repository`] | git repositories, friendly and hostile |
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod cluster;
 pub mod fixture;
 pub mod meeting;
+pub mod ports;
 pub mod processes;
 pub mod proxy;
 pub mod reader;

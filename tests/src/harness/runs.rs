@@ -230,6 +230,38 @@ impl Conductor {
             .join(row.get::<_, String>(0))
     }
 
+    /// Waits until some of what the running attempt of a step says has reached the database.
+    pub async fn has_streamed(&self, run: i64, step_id: &str, limit: Duration) {
+        let what = format!("step {step_id} of run {run} has streamed something");
+        self.until(&what, limit, async |c: &Self| {
+            let streamed =
+                "select exists (select from frames f join flow_steps s on s.task_id = f.task_id
+                where s.run_id = $1 and s.step_id = $2 and f.type = 'delta')";
+            let row = c.sql.query_one(streamed, &[&run, &step_id]).await;
+            row.expect("the frames can be read")
+                .get::<_, bool>(0)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Makes leases short from now on, and waits until each running task of a run has such a lease.
+    pub async fn short_leases(&self, run: i64, seconds: i32) {
+        let shorten = "update settings set lease = make_interval(secs => $1::int)";
+        self.sql
+            .execute(shorten, &[&seconds])
+            .await
+            .expect("the setting can be changed");
+        let what = format!("the leases of run {run} last {seconds} s at most");
+        self.until(&what, LONG, async |c: &Self| {
+            let long = "select count(*) from tasks where run_id = $1 and state = 'running'
+                and lease_expires_at > clock_timestamp() + make_interval(secs => $2::int)";
+            let row = c.sql.query_one(long, &[&run, &seconds]).await;
+            (row.expect("the tasks can be read").get::<_, i64>(0) == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the scripted model holds a request under this name.
     pub async fn held(&self, name: &str, limit: Duration) {
         let control = self.model.control();

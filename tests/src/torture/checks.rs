@@ -171,7 +171,18 @@ pub async fn left_behind(world: &World) {
             where datname = current_database() and pid <> pg_backend_pid()
               and (application_name ~ '^w[0-9]+$' or backend_start < clock_timestamp() - interval '1 minute')
               and backend_type = 'client backend'";
-        for session in rows(&sql, query).await.unwrap_or_default() {
+        // A session learns of its client's end when it reads next.
+        let end = tokio::time::Instant::now() + GONE;
+        let left = loop {
+            match rows(&sql, query).await {
+                Ok(left) if left.is_empty() || tokio::time::Instant::now() > end => break left,
+                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                Err(error) => {
+                    break vec![format!("unknown, because they cannot be read: {error:?}")];
+                }
+            }
+        };
+        for session in left {
             world
                 .ledger
                 .violated(format!("a session is left behind: {session}"));
