@@ -97,9 +97,11 @@ fn a_cancelled_task_ends_its_child_while_it_streams_waits_or_runs_a_tool() {
         gone(c, &job).await;
         cancelled(c, streams, "look", Some("HALF A SENTENCE")).await;
         closed(c, "Who streams?").await;
-        // Nothing was said to be wrong: what its steps came to is a run that somebody stopped.
-        for run in [streams, waits, searches] {
-            assert_eq!(c.ended(run, LONG).await, ("cancelled".to_owned(), None), "run {run}");
+        // What else there is makes a report, which names what was stopped; where there is nothing else, the run was stopped.
+        for (run, status) in [(streams, "completed"), (waits, "cancelled"), (searches, "cancelled")] {
+            assert_eq!(c.ended(run, LONG).await.0, status, "run {run}");
+            let report = c.report(run).await;
+            assert!(report.contains("cancelled"), "run {run}: {report}");
         }
         let query = "select status from messages where run_id = $1 and step_id = 'look' and role = 'assistant'";
         let message = c.sql.query_one(query, &[&streams]).await.unwrap();
@@ -152,18 +154,6 @@ fn ended_by_a_cancel(log: &str) -> bool {
     log.contains(" cancelled run=") || log.contains("the lease is no longer ours")
 }
 
-/// Waits until so many sessions of this database wait for a lock in a statement like this one.
-async fn waiting(c: &Conductor, statement: &str, count: i64) {
-    let what = format!("{count} sessions wait in {statement}");
-    c.until(&what, LONG, async |c: &Conductor| {
-        let query = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%'";
-        let found: i64 = c.sql.query_one(query, &[&statement]).await.unwrap().get(0);
-        (found == count).then_some(())
-    })
-    .await;
-}
-
 #[test]
 fn a_run_cancelled_between_claim_and_child_never_starts_one() {
     Setup::new().without_worker().run(async |c| {
@@ -180,7 +170,7 @@ fn a_run_cancelled_between_claim_and_child_never_starts_one() {
             .await
             .unwrap();
         c.start_worker();
-        waiting(c, "task_claim", 1).await;
+        c.until_waiting("task_claim", 1, LONG).await;
         let canceller = c.connect().await;
         let cancelling = tokio::spawn(async move {
             canceller.batch_execute("begin").await.unwrap();
@@ -190,12 +180,12 @@ fn a_run_cancelled_between_claim_and_child_never_starts_one() {
                 .unwrap();
             canceller
         });
-        waiting(c, "flow_cancel", 1).await;
+        c.until_waiting("flow_cancel", 1, LONG).await;
         gate.batch_execute("select pg_advisory_unlock(1)")
             .await
             .unwrap();
         let canceller = cancelling.await.unwrap();
-        waiting(c, "run_snapshot", 1).await;
+        c.until_waiting("run_snapshot", 1, LONG).await;
         canceller.batch_execute("commit").await.unwrap();
         c.until("the worker lets go", GRACE, async |c: &Conductor| {
             let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();

@@ -149,6 +149,59 @@ fn a_failed_attempt_is_tried_again_after_its_back_off_and_not_before() {
 }
 
 #[test]
+fn a_step_with_which_too_many_workers_were_lost_is_not_given_to_another() {
+    let settings = "max_deaths = 3, max_attempts = 9";
+    Setup::new()
+        .settings(settings)
+        .without_worker()
+        .run(async |c| {
+            let (run, _, held) = one_claimed(c).await;
+            for lost in 1..=2 {
+                let name = format!("worker {lost}");
+                let other = sql_worker::register(&c.sql, &name, &[]).await.unwrap();
+                c.pass("61 seconds").await;
+                let taken = sql_worker::claim(&c.sql, other, 8).await.unwrap();
+                assert_eq!((taken[0].task, taken[0].attempt), (held.task, lost + 1));
+            }
+            let other = sql_worker::register(&c.sql, "worker 3", &[]).await.unwrap();
+            c.pass("61 seconds").await;
+            assert_eq!(claims(c, other).await, 0);
+            assert_eq!(c.status(run).await.0, "failed");
+            let step = c.step(run, "sources").await;
+            let error = "3 workers were lost while they ran this step";
+            assert_eq!(
+                (step.status.as_str(), step.error.as_deref()),
+                ("failed", Some(error))
+            );
+        });
+}
+
+#[test]
+fn nothing_in_the_engine_looks_at_another_clock() {
+    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
+    let others = r"(?i)(^|[^_a-z])(now\s*\(|(clock|statement|transaction)_timestamp|timeofday|current_(date|time)|localtime)";
+    let others = regex::Regex::new(others).unwrap();
+    let mut looked_at = 0;
+    for file in std::fs::read_dir(sql).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // The one clock itself, and what upgrades a schema that had others.
+        if name == "102__now.sql" || name.contains("--") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        for line in code {
+            assert!(!others.is_match(line), "{name}: {line}");
+        }
+        looked_at += 1;
+    }
+    assert!(looked_at > 50, "{looked_at} files");
+}
+
+#[test]
 fn a_deadline_is_given_with_the_claim_and_anew_with_each_attempt() {
     Setup::new()
         .settings("step_timeout = '20 minutes'")

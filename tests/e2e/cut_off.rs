@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conductor_tests::harness::proxy::{Line, Proxy};
 use conductor_tests::harness::runs::LONG;
-use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
+use conductor_tests::harness::{Conductor, Launch, Setup, processes, sql_worker};
 use conductor_tests::scripted::{Control, Outcome, Part, Record, Reply, Rule, Script};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -67,6 +67,8 @@ fn a_worker_cut_off_for_less_than_a_lease_delivers_what_its_child_said_meanwhile
         assert_eq!(step.attempts, 1, "{step:?}");
         let said = step.output.as_deref().map(str::trim);
         assert_eq!(said, Some("## Answer\nOne, two, three."));
+        // While there is still a line.
+        c.stop_worker();
     });
 }
 
@@ -99,6 +101,7 @@ fn connections_that_stay_silent_for_good_cost_no_lease() {
         c.model.control().release(Some("gate"));
         c.completed(run, LONG).await;
         assert_eq!(c.step(run, "sources").await.attempts, 1);
+        c.stop_worker();
     });
 }
 
@@ -155,5 +158,72 @@ fn what_another_worker_took_over_is_not_written_by_the_one_that_was_cut_off() {
             assert!(!step.output.unwrap().contains("HALF A SENTENCE"));
         }
         assert!(another.terminate(SOON).is_some(), "{}", another.words());
+        c.stop_worker();
+    });
+}
+
+#[test]
+fn a_lease_that_ran_out_in_the_dark_and_that_nobody_took_still_delivers() {
+    let reply = Reply::parts([
+        Part::text("## Answer\nIt "),
+        Part::stall("gate"),
+        Part::text("is.\n"),
+    ]);
+    let script = Script::of([Rule::persona("research-analyst", [reply]).times(1)]);
+    let setup = Setup::new().script(script).without_worker();
+    setup.settings("lease = '3 seconds'").run(async |c| {
+        let proxy = behind_a_line(c).await;
+        let run = c.launch(Launch::new("research", "Is it so?")).await;
+        c.held("gate", LONG).await;
+        c.has_streamed(run, "sources", LONG).await;
+        proxy.set(Line::Silent);
+        c.model.control().release(Some("gate"));
+        ended(c.model.control(), "research-analyst", Outcome::Completed).await;
+        let expired = "select count(*) from tasks
+            where state = 'running' and lease_expires_at < clock_timestamp()";
+        c.until("its lease has run out", SOON, async |c: &Conductor| {
+            (number(c, expired).await == 1).then_some(())
+        })
+        .await;
+        proxy.set(Line::Open);
+        c.completed(run, LONG).await;
+        let step = c.step(run, "sources").await;
+        assert_eq!(step.attempts, 1, "{step:?}");
+        assert!(step.output.unwrap().contains("It is."));
+        c.stop_worker();
+    });
+}
+
+#[test]
+fn a_child_whose_task_was_given_away_is_ended_by_the_next_thing_that_it_says() {
+    let reply = Reply::parts([
+        Part::text("HALF A SENTENCE "),
+        Part::stall("gate"),
+        Part::text("and more "),
+        Part::stall("for ever"),
+    ]);
+    let script = Script::of([Rule::any([reply]).times(1)]);
+    // No heartbeat comes in time to say it, and no doorbell.
+    let setup = Setup::new().script(script).settings("lease = '1 hour'");
+    setup.run(async |c| {
+        c.define("one", &[("look", "research-analyst")]).await;
+        let run = c.launch(Launch::new("one", "Is it so?")).await;
+        c.held("gate", LONG).await;
+        c.has_streamed(run, "look", LONG).await;
+        let job = c.job(run, "look").await;
+        let give_away = "update tasks set lease = gen_random_uuid() where run_id = $1";
+        c.sql.execute(give_away, &[&run]).await.unwrap();
+        let frames = "select count(*) from frames";
+        let before = number(c, frames).await;
+        c.model.control().release(Some("gate"));
+        ended(c.model.control(), "research-analyst", Outcome::Disconnected).await;
+        c.said("dropped", 1, SOON).await;
+        let left = processes::of_folder(&job);
+        assert!(left.is_empty() && !job.exists(), "{left:?}");
+        assert_eq!(number(c, frames).await, before, "nothing of it was written");
+        c.sql
+            .execute("select flow_cancel($1)", &[&run])
+            .await
+            .unwrap();
     });
 }

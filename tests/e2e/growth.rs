@@ -1,7 +1,7 @@
 //! History grows, and pruning keeps up with it: nothing of what has ended stays behind, nothing that runs is touched.
 
+use conductor_tests::harness::runs::LONG;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
 use serde_json::json;

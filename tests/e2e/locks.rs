@@ -24,7 +24,9 @@ fn a_finish_meets_whoever_cancels() {
         pairs::finish_and_cancel(&two).await;
         pairs::last_finish_and_cancel(&two).await;
         pairs::finish_and_task_cancel(&two).await;
+        pairs::cancel_and_cancel(&two).await;
         pairs::fan_out_and_cancel(&two).await;
+        pairs::cancel_and_cancel(&two.rolled_back()).await;
     });
 }
 
@@ -56,8 +58,10 @@ fn whoever_operates_meets_another() {
 fn a_finish_meets_whoever_looks_after_the_run() {
     engine(async |c| {
         let two = Meeting::new(c);
+        pairs::finish_and_the_same_again(&two).await;
         pairs::finish_and_resume(&two).await;
         pairs::stream_and_finish(&two).await;
+        pairs::finish_and_the_same_again(&two.rolled_back()).await;
         pairs::raw_update_and_raw_update(&two).await;
     });
 }
@@ -67,6 +71,8 @@ fn above_read_committed_a_retry_cures_every_meeting() {
     engine(async |c| {
         let two = Meeting::new(c).at("repeatable read");
         pairs::finish_and_cancel(&two).await;
+        pairs::finish_and_the_same_again(&two).await;
+        pairs::cancel_and_cancel(&two).await;
         pairs::last_finish_and_cancel(&two).await;
         pairs::fan_out_and_cancel(&two).await;
         pairs::cancel_and_retry(&two).await;

@@ -1,7 +1,7 @@
 //! A model that errs: what passes is tried again, what does not is said.
 
 use conductor_tests::harness::runs::LONG;
-use conductor_tests::harness::{Launch, Setup};
+use conductor_tests::harness::{Launch, Setup, processes};
 use conductor_tests::scripted::{Part, Reply, Rule, Script, ToolCall};
 use serde_json::json;
 
@@ -97,6 +97,32 @@ fn a_model_that_never_says_its_first_word_is_given_up_after_its_own_limit() {
             let run = c.launch(Launch::new("research", "Is it so?")).await;
             c.completed(run, LONG).await;
             assert_eq!(c.step(run, "sources").await.attempts, 2);
+        });
+}
+
+#[test]
+fn a_model_that_never_comes_to_an_end_is_ended_with_the_time_of_the_step() {
+    // It is never silent for long: no other clock minds.
+    let drip = (0..400).flat_map(|_| [Part::text("and "), Part::DelayMs(200)]);
+    let script = Script::of([Rule::any([Reply::parts(drip)])]);
+    Setup::new()
+        .settings("step_timeout = '6 seconds', max_attempts = 1")
+        .script(script)
+        .run(async |c| {
+            c.define("one", &[("look", "research-analyst")]).await;
+            let run = c.launch(Launch::new("one", "Is it so?")).await;
+            c.has_streamed(run, "look", LONG).await;
+            let job = c.job(run, "look").await;
+            assert_eq!(c.ended(run, LONG).await.0, "failed");
+            let step = c.step(run, "look").await;
+            assert_eq!(
+                step.error.as_deref(),
+                Some("the step took longer than 6 s"),
+                "{step:?}"
+            );
+            assert!(step.output.is_some_and(|text| text.starts_with("and and ")));
+            let left = processes::of_folder(&job);
+            assert!(left.is_empty() && !job.exists(), "{left:?}");
         });
 }
 

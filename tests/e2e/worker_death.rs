@@ -140,3 +140,87 @@ fn a_worker_asked_twice_hands_its_tasks_back_at_no_cost() {
         c.completed(run, LONG).await;
     });
 }
+
+/// A worker is killed while this call of it waits in the middle of a change of rows, and comes back; then the call is
+/// done, or not at all.
+fn killed_within(call: &str, table: &str, change: &str) {
+    let setup = Setup::new()
+        .without_worker()
+        .settings("lease = '5 seconds'");
+    setup.run(async |c| {
+        c.define("one", &[("look", "research-analyst")]).await;
+        let run = c.launch(Launch::new("one", "Is it so?")).await;
+        let hold = format!(
+            "create function public.hold() returns trigger language plpgsql as
+                'begin perform pg_advisory_xact_lock(1); return new; end';
+             create trigger hold before update on {table} for each row
+                when ({change}) execute function public.hold()"
+        );
+        c.sql.batch_execute(&hold).await.unwrap();
+        let keeper = c.connect().await;
+        let lock = "select pg_advisory_lock(1)";
+        keeper.batch_execute(lock).await.unwrap();
+        c.start_worker();
+        c.until_waiting(call, 1, LONG).await;
+        c.kill_worker();
+        c.start_worker();
+        let what = "its successor has registered, or waits for what it left";
+        c.until(what, LONG, async |c: &Conductor| {
+            let log = std::fs::read_to_string(c.environment.log()).unwrap_or_default();
+            let registered = log.matches("registered").count() == 2;
+            (registered || c.sessions_waiting("worker_register").await > 0).then_some(())
+        })
+        .await;
+        let unlock = "select pg_advisory_unlock(1)";
+        keeper.batch_execute(unlock).await.unwrap();
+        c.completed(run, LONG).await;
+        let step = c.step(run, "look").await;
+        assert!((1..=2).contains(&step.attempts), "{step:?}");
+        let told = "select count(*) from frames where type = 'message_complete'";
+        let told: i64 = c.sql.query_one(told, &[]).await.unwrap().get(0);
+        assert_eq!(told, 1, "its end was told once");
+    });
+}
+
+#[test]
+fn a_worker_killed_while_it_claims_leaves_a_run_that_completes() {
+    killed_within("task_claim", "tasks", "new.state = 'running'");
+}
+
+#[test]
+fn a_worker_killed_while_it_records_a_snapshot_leaves_a_run_that_completes() {
+    let change = "new.snapshot_host is distinct from old.snapshot_host";
+    killed_within("run_snapshot", "flow_runs", change);
+}
+
+#[test]
+fn a_worker_killed_while_it_finishes_leaves_a_run_that_completes() {
+    killed_within("task_finish", "tasks", "new.state = 'completed'");
+}
+
+#[test]
+fn what_a_fork_keeps_is_not_asked_again() {
+    Setup::new().run(async |c| {
+        c.shop("shop").await;
+        let launch = Launch::new("architectural-analysis", "How does a lease work here?");
+        let run = c.launch(launch.on("shop").band("medium")).await;
+        c.completed(run, LONG).await;
+        let kept = c.output(run, "structure").await;
+        let fork = "select flow_fork($1, 'synthesis')";
+        let fork: i64 = c.sql.query_one(fork, &[&run]).await.unwrap().get(0);
+        c.completed(fork, LONG).await;
+        assert_eq!(c.output(fork, "structure").await, kept);
+        let records = c.model.control().records();
+        let asked = |persona| begun(&records, persona).len();
+        assert_eq!(
+            (asked("structural-analyst"), asked("behavioral-analyst")),
+            (1, 1)
+        );
+        assert_eq!(
+            (asked("software-architect"), asked("adversarial-validator")),
+            (2, 2)
+        );
+        let report = c.report(fork).await;
+        assert!(report.contains(&format!("run {run}")), "{report}");
+    });
+}

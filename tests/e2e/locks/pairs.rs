@@ -2,6 +2,7 @@
 
 use conductor_tests::harness::Meeting;
 use conductor_tests::harness::Second::{PassesBy, Waits};
+use conductor_tests::harness::sql_worker::Claimed;
 
 use super::acts::*;
 
@@ -41,6 +42,37 @@ pub async fn last_finish_and_cancel(two: &Meeting<'_>) {
     let met = two.meet(&cancel(run), Waits, &call).await;
     assert_eq!(met, ["cancelled", "cancelled"]);
     cancelled_and_goes_on(two, run).await;
+}
+
+/// A worker whose answer was lost says the same again while the first call may still be under way.
+pub async fn finish_and_the_same_again(two: &Meeting<'_>) {
+    let angles = Angles::last(two).await;
+    let (run, call) = (angles.run, finish(&angles.behavior, "other angle"));
+    let met = two.meet(&call, Waits, &call).await;
+    assert_eq!(met, ["completed", "completed"]);
+    let step = two.c.step(run, "behavior").await;
+    assert_eq!(step.output.as_deref(), Some("other angle"));
+    assert_eq!(endings(two, &angles.behavior).await, 1, "told once");
+    let waves = format!("select count(*) from tasks where run_id = {run}");
+    assert_eq!(count(two, &waves).await, 3, "the next wave began once");
+    goes_on(two, run).await;
+}
+
+pub async fn cancel_and_cancel(two: &Meeting<'_>) {
+    let angles = Angles::last(two).await;
+    let run = angles.run;
+    let met = two.meet(&cancel(run), Waits, &cancel(run)).await;
+    assert_eq!(met, ["cancelled", "cancelled"]);
+    assert_eq!(endings(two, &angles.behavior).await, 1, "told once");
+    cancelled_and_goes_on(two, run).await;
+}
+
+/// How often the end of a task's message was told.
+async fn endings(two: &Meeting<'_>, task: &Claimed) -> i64 {
+    let id = task.task;
+    let told =
+        format!("select count(*) from frames where task_id = {id} and type = 'message_complete'");
+    count(two, &told).await
 }
 
 pub async fn finish_and_task_cancel(two: &Meeting<'_>) {

@@ -18,6 +18,7 @@ pub enum Second {
 }
 
 /// Two sessions at one isolation level.
+#[derive(Clone, Copy)]
 pub struct Meeting<'a> {
     pub c: &'a Conductor,
     pub level: &'a str,
@@ -113,6 +114,25 @@ impl<'a> Meeting<'a> {
             false => self.level,
         };
         format!("begin isolation level {level}")
+    }
+}
+
+impl Conductor {
+    /// How many sessions of this test's database wait for a lock in a statement that holds this text.
+    pub async fn sessions_waiting(&self, statement: &str) -> i64 {
+        let query = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%'";
+        let row = self.sql.query_one(query, &[&statement]).await;
+        row.expect("the sessions can be read").get(0)
+    }
+
+    /// Waits until so many sessions wait for a lock in such a statement.
+    pub async fn until_waiting(&self, statement: &str, count: i64, limit: Duration) {
+        let what = format!("{count} sessions wait in {statement}");
+        self.until(&what, limit, async |c: &Self| {
+            (c.sessions_waiting(statement).await == count).then_some(())
+        })
+        .await;
     }
 }
 
