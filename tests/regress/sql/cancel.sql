@@ -144,6 +144,17 @@ select pg_temp.finish(:run, 'c', 'C');
 select * from pg_temp.said(:run);
 select status, error from pg_temp.ended(:run);
 
+-- While an attempt that failed waits for its next one: the task alone, then the run.
+select flow_launch('architectural-analysis', 'q', band => 'medium') as run \gset
+select step_id from task_claim(:worker, 8);
+select s.step_id, task_finish(t.id, t.lease, 'failed', null, 'the model stalled', retryable => true) as state
+from tasks t join flow_steps s on s.task_id = t.id where t.run_id = :run order by t.id;
+select pg_temp.cancel_task(:run, 'structure');
+select flow_cancel(:run);
+select * from pg_temp.said(:run);
+select * from pg_temp.ended(:run);
+select count(*) as claimed from task_claim(:worker, 8);
+
 -- Not there.
 select flow_cancel(0);
 select task_cancel(0);
