@@ -8,7 +8,17 @@ declare
     v_run   bigint;
     v_state text;
 begin
-    select t.run_id into v_run from conductor.tasks t where t.id = task_cancel.task;
+    -- A task of somebody else's is indistinguishable from none, and does not tell which run it is of.
+    select t.run_id into v_run
+    from conductor.tasks t join conductor.flow_runs r on r.id = t.run_id
+    where t.id = task_cancel.task
+      and (r.launched_by = conductor._caller() or conductor._is_operator(conductor._caller()));
+    if not found then
+        raise exception using errcode = 'P0002',
+            message = 'no such task',
+            detail = format('task: %s', coalesce(task_cancel.task::text, 'null')),
+            hint = 'SELECT id, run_id FROM conductor.tasks lists the tasks that you may see';
+    end if;
     perform conductor._lock_run(v_run);
     update conductor.tasks t set state = 'cancelled'
     where t.id = task_cancel.task and t.state in ('pending', 'running');

@@ -62,7 +62,7 @@ exception
     when sqlstate 'QC001' or sqlstate '55000' then
         null;
     when sqlstate 'P0002' then
-        if sqlerrm not in ('no such run', 'no such step') then
+        if sqlerrm not in ('no such run', 'no such step', 'no such task') then
             raise;
         end if;
 end $$;
