@@ -1,15 +1,17 @@
 -- Runs again what a failed or cancelled run did not complete; completed steps are kept, and a larger token budget may be
 -- given. Returns the run. Raises P0002 for a run that the caller may not see, 55000 for one that is not failed or
--- cancelled, and 22023 for a budget that is already spent.
+-- cancelled, 22023 for a budget that is already spent, and 42501 for a project that is not granted any more.
 create function conductor.flow_retry(run bigint, token_budget bigint default null) returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_run record;
+    v_run     record;
+    v_project conductor.projects;
 begin
     perform conductor._lock_run(flow_retry.run);
-    select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
+    select r.status, r.project_id, r.project_name, r.total_tokens,
+           coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
     from conductor.flow_runs r where r.id = flow_retry.run;
     if v_run.status not in ('failed', 'cancelled') then
         raise exception using errcode = '55000',
@@ -21,6 +23,12 @@ begin
             message = 'the token budget of the run is spent',
             detail = format('token_budget: %s, spent: %s', v_run.budget, v_run.total_tokens),
             hint = format('SELECT flow_retry(%s, token_budget => …) with more', flow_retry.run);
+    end if;
+    if v_run.project_id is not null then
+        -- What could be read at launch may have been withdrawn since.
+        v_project.id := v_run.project_id;
+        v_project.name := v_run.project_name;
+        perform conductor._require_grant(v_project);
     end if;
     update conductor.flow_runs r
     set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
