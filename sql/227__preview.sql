@@ -10,11 +10,17 @@ as $$
             '[{"name": "document", "text": "?"}]'::jsonb)) -> 'plan'
 $$;
 
--- How many agents a launch with a project would dispatch; a fan-out counts once.
+-- How many agents a launch with a project would dispatch; a fan-out counts once. Null for a flow of a user's that cannot be
+-- launched so: it must not keep everybody from seeing the others.
 create function conductor._agent_count(p_flow text, p_band text) returns integer
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select count(*)::integer from jsonb_array_elements(conductor._preview(p_flow, p_band) -> 'steps') s
-    where s.value ->> 'persona' is not null
+begin
+    return (select count(*) from jsonb_array_elements(conductor._preview(p_flow, p_band) -> 'steps') s
+            where s.value ->> 'persona' is not null);
+exception
+    when invalid_parameter_value or undefined_object then
+        return null;
+end
 $$;
