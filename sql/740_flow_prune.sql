@@ -19,8 +19,8 @@ begin
             detail = format('transaction_isolation: %s', current_setting('transaction_isolation')),
             hint = 'BEGIN ISOLATION LEVEL READ COMMITTED first';
     end if;
-    -- One at a time: two would wait for each other's texts.
-    perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
+    -- One at a time: two would wait for each other's texts. Not by an advisory lock, which anybody could hold.
+    lock table conductor.dispatch in share update exclusive mode;
     select array_agg(k.id) into v_runs from (
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
