@@ -64,6 +64,15 @@ as $$
     select p_worker.healthy and conductor._is_live(p_worker) and conductor._agrees(p_worker.version)
 $$;
 
+create or replace function conductor._may_use_project(p_project bigint, p_role text) returns boolean
+    language sql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+    select pg_has_role(conductor._caller(), p_role, 'member') and (conductor._is_operator(p_role) or exists (
+        select from conductor.project_grants g join pg_catalog.pg_roles r on r.rolname = g.grantee
+        where g.project_id = p_project and pg_has_role(p_role, r.oid, 'member')))
+$$;
+
 create or replace function conductor._lock_run(p_run bigint) returns void
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
@@ -74,6 +83,19 @@ begin
     if not found then
         perform conductor._require_run(p_run);
     end if;
+end
+$$;
+
+create or replace function conductor._agent_count(p_flow text, p_band text) returns integer
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (select count(*) from jsonb_array_elements(conductor._preview(p_flow, p_band) -> 'steps') s
+            where s.value ->> 'persona' is not null);
+exception
+    when invalid_parameter_value or undefined_object then
+        return null;
 end
 $$;
 
@@ -1266,7 +1288,17 @@ declare
     v_run   bigint;
     v_state text;
 begin
-    select t.run_id into v_run from conductor.tasks t where t.id = task_cancel.task;
+    -- A task of somebody else's is indistinguishable from none, and does not tell which run it is of.
+    select t.run_id into v_run
+    from conductor.tasks t join conductor.flow_runs r on r.id = t.run_id
+    where t.id = task_cancel.task
+      and (r.launched_by = conductor._caller() or conductor._is_operator(conductor._caller()));
+    if not found then
+        raise exception using errcode = 'P0002',
+            message = 'no such task',
+            detail = format('task: %s', coalesce(task_cancel.task::text, 'null')),
+            hint = 'SELECT id, run_id FROM conductor.tasks lists the tasks that you may see';
+    end if;
     perform conductor._lock_run(v_run);
     update conductor.tasks t set state = 'cancelled'
     where t.id = task_cancel.task and t.state in ('pending', 'running');
@@ -1280,10 +1312,12 @@ create or replace function conductor.flow_retry(run bigint, token_budget bigint 
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_run record;
+    v_run     record;
+    v_project conductor.projects;
 begin
     perform conductor._lock_run(flow_retry.run);
-    select r.status, r.total_tokens, coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
+    select r.status, r.project_id, r.project_name, r.total_tokens,
+           coalesce(flow_retry.token_budget, r.token_budget) as budget into v_run
     from conductor.flow_runs r where r.id = flow_retry.run;
     if v_run.status not in ('failed', 'cancelled') then
         raise exception using errcode = '55000',
@@ -1295,6 +1329,12 @@ begin
             message = 'the token budget of the run is spent',
             detail = format('token_budget: %s, spent: %s', v_run.budget, v_run.total_tokens),
             hint = format('SELECT flow_retry(%s, token_budget => …) with more', flow_retry.run);
+    end if;
+    if v_run.project_id is not null then
+        -- What could be read at launch may have been withdrawn since.
+        v_project.id := v_run.project_id;
+        v_project.name := v_run.project_name;
+        perform conductor._require_grant(v_project);
     end if;
     update conductor.flow_runs r
     set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
@@ -1415,8 +1455,8 @@ begin
             detail = format('transaction_isolation: %s', current_setting('transaction_isolation')),
             hint = 'BEGIN ISOLATION LEVEL READ COMMITTED first';
     end if;
-    -- One at a time: two would wait for each other's texts.
-    perform pg_advisory_xact_lock(hashtext('conductor.flow_prune'));
+    -- One at a time: two would wait for each other's texts. Not by an advisory lock, which anybody could hold.
+    lock table conductor.dispatch in share update exclusive mode;
     select array_agg(k.id) into v_runs from (
         select r.id from conductor.flow_runs r
         where r.status <> 'running' and r.ended_at < conductor._now() - flow_prune.older_than
