@@ -14,7 +14,7 @@ begin
             detail = format('name: %s', coalesce(quote_literal(project_register.name), 'null')),
             hint = 'use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit';
     end if;
-    if v_root is null or v_root !~ '^/' or v_root ~ '(^|/)\.\.?(/|$)' or v_root ~ '[[:cntrl:]]' then
+    if v_root is null or v_root !~ '^/' or v_root ~ '(^|/)[.][.]?(/|$)' or v_root ~ '[[:cntrl:]]' then
         raise exception using errcode = '22023',
             message = 'a project root must be a plain absolute path',
             detail = format('root: %s', coalesce(quote_literal(project_register.root), 'null')),

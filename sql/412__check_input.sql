@@ -29,7 +29,7 @@ begin
             if jsonb_typeof(v_document.value) <> 'object'
                 or jsonb_typeof(v_document.value -> 'name') is distinct from 'string'
                 or jsonb_typeof(v_document.value -> 'text') is distinct from 'string'
-                or v_document.value ->> 'name' !~ '\S'
+                or v_document.value ->> 'name' !~ E'\\S'
             then
                 v_wrong := format('input.documents[%s]: %s', v_document.n - 1, left(v_document.value::text, 120));
                 exit;

@@ -14,7 +14,7 @@ declare
     v_settings conductor.settings;
     v_run      bigint;
 begin
-    if flow_launch.question is null or flow_launch.question !~ '\S' then
+    if flow_launch.question is null or flow_launch.question !~ E'\\S' then
         raise exception using errcode = '22023',
             message = 'the question is empty',
             detail = format('flow: %s', coalesce(flow_launch.flow, 'null')),

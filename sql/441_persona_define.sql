@@ -7,10 +7,10 @@ create function conductor.persona_define(name text, description text, body text,
 as $$
 declare
     v_prefix text := coalesce(persona_define.prefix, upper(left(regexp_replace(persona_define.name,
-        '([a-z0-9])[a-z0-9]*(-|$)', '\1', 'g'), 4)));
+        '([a-z0-9])[a-z0-9]*(-|$)', E'\\1', 'g'), 4)));
 begin
-    if coalesce(persona_define.name, '') !~ '^[a-z][a-z0-9-]{0,39}$' or coalesce(persona_define.body, '') !~ '\S'
-        or coalesce(persona_define.description, '') !~ '\S' or v_prefix !~ '^[A-Z]{1,4}$'
+    if coalesce(persona_define.name, '') !~ '^[a-z][a-z0-9-]{0,39}$' or coalesce(persona_define.body, '') !~ E'\\S'
+        or coalesce(persona_define.description, '') !~ E'\\S' or v_prefix !~ '^[A-Z]{1,4}$'
     then
         raise exception using errcode = '22023',
             message = 'not a persona',

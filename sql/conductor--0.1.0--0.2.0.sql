@@ -527,6 +527,34 @@ as $$
     where r.id = p_run
 $$;
 
+create or replace function conductor.project_register(name text, root text) returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_root text := regexp_replace(project_register.root, '(?<=.)/+$', '');
+    v_id   bigint;
+begin
+    if project_register.name is null or project_register.name !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' then
+        raise exception using errcode = '22023',
+            message = 'not a project name',
+            detail = format('name: %s', coalesce(quote_literal(project_register.name), 'null')),
+            hint = 'use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit';
+    end if;
+    if v_root is null or v_root !~ '^/' or v_root ~ '(^|/)[.][.]?(/|$)' or v_root ~ '[[:cntrl:]]' then
+        raise exception using errcode = '22023',
+            message = 'a project root must be a plain absolute path',
+            detail = format('root: %s', coalesce(quote_literal(project_register.root), 'null')),
+            hint = 'give the directory as the workers see it, for instance /srv/shop, without . or .. in it';
+    end if;
+    insert into conductor.projects as p (name, root, registered_by)
+    values (project_register.name, v_root, conductor._caller())
+    on conflict on constraint projects_name_key do update set root = excluded.root, registered_by = excluded.registered_by
+    returning p.id into v_id;
+    return v_id;
+end
+$$;
+
 create or replace function conductor._require_grant(p_project conductor.projects) returns void
     language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
@@ -537,6 +565,51 @@ begin
             message = 'the project was not granted to you',
             detail = format('project: %s, role: %s', p_project.name, conductor._caller()),
             hint = 'an operator grants it with project_grant(project, role)';
+    end if;
+end
+$$;
+
+create or replace function conductor._check_input(p_input jsonb) returns void
+    language plpgsql immutable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_document record;
+    v_wrong    text;
+begin
+    if p_input is null then
+        return;
+    end if;
+    if jsonb_typeof(p_input) <> 'object' then
+        v_wrong := format('input: %s', jsonb_typeof(p_input));
+    elsif not conductor._json_readable(p_input::text) then
+        v_wrong := 'input: nested too deeply, or a number out of range';
+    elsif p_input ? 'question' then
+        v_wrong := 'input.question: the question is an argument of its own';
+    elsif p_input ? 'base' and (jsonb_typeof(p_input -> 'base') <> 'string'
+            or p_input ->> 'base' !~ '^[A-Za-z0-9_][A-Za-z0-9_./@{}^~-]{0,199}$') then
+        v_wrong := format('input.base: %s', p_input -> 'base');
+    elsif p_input ? 'documents' and jsonb_typeof(p_input -> 'documents') <> 'array' then
+        v_wrong := format('input.documents: %s', jsonb_typeof(p_input -> 'documents'));
+    elsif p_input ? 'documents' then
+        for v_document in
+            select d.value, d.n from jsonb_array_elements(p_input -> 'documents') with ordinality d (value, n)
+        loop
+            if jsonb_typeof(v_document.value) <> 'object'
+                or jsonb_typeof(v_document.value -> 'name') is distinct from 'string'
+                or jsonb_typeof(v_document.value -> 'text') is distinct from 'string'
+                or v_document.value ->> 'name' !~ E'\\S'
+            then
+                v_wrong := format('input.documents[%s]: %s', v_document.n - 1, left(v_document.value::text, 120));
+                exit;
+            end if;
+        end loop;
+    end if;
+    if v_wrong is not null then
+        raise exception using errcode = '22023',
+            message = 'the input of a run is not in the form it must have',
+            detail = v_wrong,
+            hint = 'give input => ''{"documents": [{"name": "spec.md", "text": "…"}], "base": "main"}''';
     end if;
 end
 $$;
@@ -553,7 +626,7 @@ declare
     v_settings conductor.settings;
     v_run      bigint;
 begin
-    if flow_launch.question is null or flow_launch.question !~ '\S' then
+    if flow_launch.question is null or flow_launch.question !~ E'\\S' then
         raise exception using errcode = '22023',
             message = 'the question is empty',
             detail = format('flow: %s', coalesce(flow_launch.flow, 'null')),
@@ -689,10 +762,10 @@ create or replace function conductor.persona_define(name text, description text,
 as $$
 declare
     v_prefix text := coalesce(persona_define.prefix, upper(left(regexp_replace(persona_define.name,
-        '([a-z0-9])[a-z0-9]*(-|$)', '\1', 'g'), 4)));
+        '([a-z0-9])[a-z0-9]*(-|$)', E'\\1', 'g'), 4)));
 begin
-    if coalesce(persona_define.name, '') !~ '^[a-z][a-z0-9-]{0,39}$' or coalesce(persona_define.body, '') !~ '\S'
-        or coalesce(persona_define.description, '') !~ '\S' or v_prefix !~ '^[A-Z]{1,4}$'
+    if coalesce(persona_define.name, '') !~ '^[a-z][a-z0-9-]{0,39}$' or coalesce(persona_define.body, '') !~ E'\\S'
+        or coalesce(persona_define.description, '') !~ E'\\S' or v_prefix !~ '^[A-Z]{1,4}$'
     then
         raise exception using errcode = '22023',
             message = 'not a persona',

@@ -148,6 +148,7 @@ select task_id as d, lease as ld from conductor.task_claim(1, 1) \gset
 :hostile
 select state, doing from conductor.flow_status(:run);
 select conductor.flow_step_output(:run, 'structure') as so_far;
+select role, content from conductor.messages where chat_id operator(pg_catalog.=) 1 and status operator(pg_catalog.=) 'streaming';
 \c - conductor_regress_worker
 :hostile
 select conductor.task_finish(:a, :'la', 'completed', E'# A\n\n### S1. One\n- Evidence (codebase): `a.rs:1`',
