@@ -15,7 +15,8 @@ import sys
 import tomllib
 from argparse import Namespace
 
-from pglast import ast, parse_sql
+from pglast import parse_sql
+from pglast.parser import ParseError
 from pgspot import visitors
 from pgspot.state import Counter, State
 
@@ -79,7 +80,11 @@ def check(sql):
         findings.stmt_location = statement.stmt_location
         findings.statements += 1
         findings.object = ""
-        Visitor(state)(statement)
+        try:
+            Visitor(state)(statement)
+        except ParseError as error:
+            # What it cannot read it has not looked at.
+            findings.unknown(f"pgspot cannot read this: {error}")
     return findings
 
 

@@ -1385,8 +1385,7 @@ create or replace function conductor.flow_retry(run bigint, token_budget bigint 
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_run     record;
-    v_project conductor.projects;
+    v_run record;
 begin
     perform conductor._lock_run(flow_retry.run);
     select r.status, r.project_id, r.project_name, r.total_tokens,
@@ -1405,9 +1404,8 @@ begin
     end if;
     if v_run.project_id is not null then
         -- What could be read at launch may have been withdrawn since.
-        v_project.id := v_run.project_id;
-        v_project.name := v_run.project_name;
-        perform conductor._require_grant(v_project);
+        perform conductor._require_grant(jsonb_populate_record(null::conductor.projects,
+            jsonb_build_object('id', v_run.project_id, 'name', v_run.project_name)));
     end if;
     update conductor.flow_runs r
     set status = 'running', error = null, report = null, ended_at = null, frames_pruned = false, version = r.version + 1,
