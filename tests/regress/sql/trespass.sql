@@ -194,7 +194,6 @@ cross join lateral (
         (5, 'r', 'truncate', 'truncate %s'),
         (6, 'r', 'lock', 'lock table %s in row exclusive mode'),
         (7, 'r', 'lock rows', 'select ''done'' from %s for key share'),
-        (8, 'r', 'copy', 'copy (select * from %s) to program ''true'''),
         (9, 'r', 'trigger', 'create trigger t after insert on %s execute function pg_catalog.tsvector_update_trigger()'),
         (10, 'S', 'next', 'select nextval(%1$L)'),
         (11, 'rSv', 'own', 'alter table %s owner to current_user'),
@@ -223,8 +222,26 @@ select (select count(*) from flow_runs r where regress_thief.peep(r::text)) as r
        (select count(*) from projects p where regress_thief.peep(p::text)) as projects,
        (select count(*) from messages m where regress_thief.peep(m.content)) as messages;
 select count(*) as seen from regress_thief.seen;
+copy flow_runs to stdout;
+copy (select * from messages) to stdout;
+-- What somebody else makes of what he may read shows each reader what is the reader's.
+create view regress_thief.window as select id, input from conductor.flow_runs;
+grant usage on schema regress_thief to conductor_regress_victim, conductor_regress_stranger;
+grant select on regress_thief.window to conductor_regress_victim, conductor_regress_stranger;
+reset role;
+set role conductor_regress_stranger;
+select count(*) from regress_thief.window;
+reset role;
+set role conductor_regress_victim;
+select count(*) from regress_thief.window;
+create temp view opened as select id, input from conductor.flow_runs;
+grant select on opened to public;
+reset role;
+set role conductor_regress_thief;
+select count(*) from opened;
 -- The same look at what is one's own works.
 select flow_launch('research', 'Mine?') as own \gset
+select lastval();
 select count(*) as runs from flow_runs r where regress_thief.peep(r::text);
 select count(*) as seen, bool_and(line like '%Mine?%') as own from regress_thief.seen;
 -- Statistics of columns, and plans that are kept when the role changes.
