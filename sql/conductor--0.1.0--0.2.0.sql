@@ -6,6 +6,36 @@ lock table conductor.settings, conductor.projects, conductor.project_grants, con
     conductor.persona_definitions, conductor.workers, conductor.flow_runs, conductor.chats, conductor.tasks,
     conductor.flow_steps, conductor.frames in access exclusive mode;
 
+-- 0.1.0 did not look what a schema that it was made in held already. What a superuser has put there is left alone.
+do $$
+declare
+    v_held text;
+begin
+    select string_agg(k.object, ', ' order by k.object) into v_held
+    from (
+        select format('%s of %s', pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), r.rolname)
+        from pg_catalog.pg_namespace n
+        join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+        join pg_catalog.pg_shdepend s on s.classid = d.classid and s.objid = d.objid and s.deptype = 'o'
+        join pg_catalog.pg_database b on b.oid = s.dbid and b.datname = current_database()
+        join pg_catalog.pg_roles r on r.oid = s.refobjid and not r.rolsuper
+        where n.nspname = 'conductor' and not exists (
+            select from pg_catalog.pg_depend m
+            where m.classid = d.classid and m.objid = d.objid and m.deptype = 'e')
+        union all
+        select format('the right to create of %s',
+            case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end)
+        from pg_catalog.pg_namespace n cross join lateral pg_catalog.aclexplode(n.nspacl) a
+        where n.nspname = 'conductor' and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner) k (object);
+    if v_held is not null then
+        raise exception using errcode = '42501',
+            message = 'others have or may create objects in the schema conductor',
+            detail = format('found: %s', v_held),
+            hint = 'drop those objects, or REVOKE CREATE ON SCHEMA conductor from them, then update the extension';
+    end if;
+end
+$$;
+
 create or replace function conductor._now() returns timestamptz
     language sql volatile
     return pg_catalog.clock_timestamp();

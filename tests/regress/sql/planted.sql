@@ -210,6 +210,17 @@ select conductor.grant_launcher('conductor_regress_launcher'), conductor.grant_w
 select conductor.worker_register('w', 'h', 1, '0.1.0', 8, '{/}', '{}', '{"ok": true}') \g /dev/null
 select conductor.flow_launch('architectural-analysis', 'Is it safe?', band => 'medium') as run \gset
 select task_id as a, lease as la from conductor.task_claim(1, 1) \gset
+-- Who could create in the schema could have planted in it.
+grant create on schema conductor to conductor_regress_planter;
+alter extension conductor update;
+set role conductor_regress_planter;
+create function conductor._nearest(pg_catalog.name, pg_catalog.name[]) returns setof pg_catalog.name language sql as 'select null';
+reset role;
+revoke create on schema conductor from conductor_regress_planter;
+\set VERBOSITY default
+alter extension conductor update;
+\set VERBOSITY terse
+drop function conductor._nearest(pg_catalog.name, pg_catalog.name[]);
 alter extension conductor update;
 select conductor.regrant();
 select conductor.worker_register('w', 'h', 1, e.extversion, 8, '{/}', '{}', '{"ok": true}')
