@@ -1,5 +1,5 @@
 -- Who calls, also from within a definer function: SET ROLE wins over the session's user. Raises 42501 where the session's
--- user is not who caused the call: ANALYZE, autovacuum, REINDEX and REFRESH run what a table's owner has planted.
+-- user is not who caused the call: ANALYZE, autovacuum, REINDEX, REFRESH and the actions of foreign keys run what a table's owner has planted.
 create function conductor._caller() returns text
     language sql stable
     set search_path = pg_catalog, pg_temp

@@ -304,6 +304,27 @@ select count(*) as own, regress_thief.reads() as as_its_owner, regress_thief.cal
 set search_path = conductor, public;
 set client_min_messages = error;
 
+-- What is fired while a foreign key's action changes a row runs as its owner in the session of somebody else: it speaks for
+-- nobody. (What is fired after it runs as that somebody, before PostgreSQL 18: whoever grants REFERENCES trusts.)
+create table public.regress_shared (id integer primary key);
+insert into public.regress_shared values (1);
+grant references, select on public.regress_shared to conductor_regress_thief;
+set role conductor_regress_thief;
+create table regress_thief.follows (id integer references public.regress_shared on update cascade on delete cascade);
+insert into regress_thief.follows values (1);
+create table regress_thief.told (line text);
+create function regress_thief.follow() returns trigger language plpgsql as $$
+begin
+    insert into regress_thief.told select question from conductor.flow_history() where question like '%topsecret%';
+    return coalesce(new, old);
+end $$;
+create trigger follow before delete or update on regress_thief.follows for each row execute function regress_thief.follow();
+reset role;
+update public.regress_shared set id = 2;
+delete from public.regress_shared;
+select count(*) as told from regress_thief.told;
+drop table public.regress_shared cascade;
+
 -- What was granted can be taken back: a run that reads the project is not tried again.
 delete from project_grants where grantee = 'conductor_regress_victim';
 set role conductor_regress_victim;
