@@ -28,6 +28,7 @@ mod prompts;
 mod random_clients;
 mod repertoire;
 mod resources;
+mod strangers;
 mod torture;
 mod transactions;
 mod two_workers;
