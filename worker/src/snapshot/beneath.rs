@@ -144,8 +144,14 @@ fn folder_flags() -> OFlags {
 
 fn open_beneath(base: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // What is only read shall not look as if somebody had read it; only an owner may ask for that.
+    let mut flags = match flags.contains(OFlags::PATH) {
+        true => flags,
+        false => flags | OFlags::NOATIME,
+    };
     loop {
         match fs::openat2(base, path, flags, Mode::empty(), resolve) {
+            Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => flags -= OFlags::NOATIME,
             // An old kernel lacks the call, an old container filter refuses it.
             Err(Errno::NOSYS | Errno::PERM) => return step_by_step(base, path, flags),
             Err(Errno::INTR) => {}
@@ -167,7 +173,13 @@ fn step_by_step(base: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<
             Some(_) => OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             None => flags,
         };
-        held = Some(noticed(fs::openat(at, part, flags, Mode::empty()))?);
+        let opened = match fs::openat(at, part, flags, Mode::empty()) {
+            Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => {
+                fs::openat(at, part, flags - OFlags::NOATIME, Mode::empty())
+            }
+            other => other,
+        };
+        held = Some(noticed(opened)?);
     }
     held.ok_or_else(|| Errno::NOENT.into())
 }

@@ -15,7 +15,7 @@ use super::digest::{Entry, Kind};
 use super::notes::{Notes, size};
 use super::shared::Stop;
 use super::short;
-use super::walk::{MAX_PATH_BYTES, is_git};
+use super::walk::{MAX_DEPTH, MAX_PATH_BYTES, TOO_DEEP, TOO_LONG, passes_for_git};
 use super::{Limits, SnapshotError};
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -293,13 +293,18 @@ fn refused(path: &[u8]) -> Option<&'static str> {
     if path.contains(&0) || parts.clone().any(|p| matches!(p, b"" | b"." | b"..")) {
         return Some("names that are no paths inside the tree");
     }
-    if parts.clone().any(is_git) {
+    if parts.clone().any(passes_for_git) {
         return Some("files of version control");
     }
     if parts.next() == Some(CONTEXT) {
         return Some("a _context of the project's own (the snapshot's stands in its place)");
     }
-    (path.len() > MAX_PATH_BYTES).then_some("paths too long")
+    if path.len() > MAX_PATH_BYTES {
+        return Some(TOO_LONG);
+    }
+    // Sealing and removing hold an open file for each level; an index may name thousands.
+    let levels = path.iter().filter(|b| **b == b'/').count();
+    (levels >= MAX_DEPTH).then_some(TOO_DEEP)
 }
 
 /// Whether a link at `path` leads to a place inside the tree, whatever other links it passes. Only leading `..` can be
@@ -353,6 +358,8 @@ mod tests {
             "a/.",
             ".git/config",
             "a/.GIT/x",
+            "a/GIT~1/config",
+            ".git ./hooks/x",
             "_context/log.txt",
             "",
         ] {

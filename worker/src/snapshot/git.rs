@@ -17,6 +17,7 @@ use super::jail::{self, Reach};
 use super::notes::shown;
 use super::shared::Stop;
 use super::short;
+use super::still::Still;
 
 /// How often a waiting thread looks whether the run is over.
 const LOOK: Duration = Duration::from_millis(200);
@@ -161,9 +162,13 @@ impl Git {
             .stderr(Stdio::piped())
             .process_group(0);
         let rules = self.rules(call)?;
+        let mut still = self.confined.then(Still::new);
         let limits = move || {
             set_limit(Resource::Core, 0)?;
             set_limit(Resource::As, MAX_MEMORY_BYTES)?;
+            if let Some(still) = &mut still {
+                still.enter()?;
+            }
             match &rules {
                 Some(rules) => jail::enter(rules),
                 None => Ok(()),

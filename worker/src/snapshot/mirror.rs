@@ -23,6 +23,8 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const MAX_INDEX_BYTES: u64 = 256 << 20;
 const MAX_LISTING_BYTES: usize = 256 << 20;
 const MAX_PACKS: usize = 100_000;
+/// Of shared indexes git itself removes those that it has not used for two weeks.
+const MAX_SHARED_INDEXES: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Why there is no mirror.
 pub(super) enum Trouble {
@@ -63,7 +65,11 @@ impl<'a> Mirror<'a> {
     ) -> Result<Self, Trouble> {
         let ours = |error: io::Error| Trouble::Fatal(failed("write", dir, &error));
         super::disk::make_private(dir).map_err(Trouble::Fatal)?;
-        fs::create_dir_all(dir.join("objects/pack")).map_err(ours)?;
+        for folder in ["objects/info", "store/pack"] {
+            fs::create_dir_all(dir.join(folder)).map_err(ours)?;
+        }
+        // What git may want to write stays with us; what it reads comes from the repository.
+        fs::write(dir.join("objects/info/alternates"), "../store\n").map_err(ours)?;
         let objects = repository.common.dir(b"objects").map_err(|error| {
             Trouble::Unusable(format!("its object store cannot be opened: {error}"))
         })?;
@@ -85,7 +91,7 @@ impl<'a> Mirror<'a> {
         mirror
             .link_objects(&repository.common_path.join("objects"), notes)
             .map_err(ours)?;
-        mirror.copy_index(&repository.git_dir)?;
+        mirror.copy_index(&repository.git_dir, MAX_INDEX_BYTES)?;
         mirror.list_index()?;
         Ok(mirror)
     }
@@ -160,7 +166,7 @@ impl<'a> Mirror<'a> {
     /// Links packs and loose objects one level down, so that neither the alternates of the store nor a link or FIFO
     /// put into it are followed.
     fn link_objects(&self, store: &Path, notes: &mut Notes) -> io::Result<()> {
-        let ours = self.dir.join("objects");
+        let ours = self.dir.join("store");
         let all_files = |dir: &Dir| {
             dir.entries(MAX_PACKS).is_ok_and(|(entries, more)| {
                 !more
@@ -203,20 +209,24 @@ impl<'a> Mirror<'a> {
         Ok(())
     }
 
-    fn copy_index(&self, git_dir: &Dir) -> Result<(), Trouble> {
-        let shared = git_dir.entries(MAX_PACKS).map(|(entries, _)| entries);
-        let shared = shared.unwrap_or_default().into_iter().map(|(name, _)| name);
-        let names = shared.filter(|name| name.starts_with(b"sharedindex."));
-        for name in names.chain([b"index".to_vec()]) {
-            let (content, stat) = match git_dir.read_with_stat(&name, MAX_INDEX_BYTES) {
+    /// Copies no more than `room` bytes.
+    fn copy_index(&self, git_dir: &Dir, mut room: u64) -> Result<(), Trouble> {
+        for name in [b"index".to_vec()]
+            .into_iter()
+            .chain(shared_indexes(git_dir))
+        {
+            let (content, stat) = match git_dir.read_with_stat(&name, room) {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // An old one, most likely; where it is needed, git says so.
+                Err(_) if name != b"index" => continue,
                 Err(error) => {
                     return Err(Trouble::Unusable(format!(
                         "its index cannot be read: {error}"
                     )));
                 }
             };
+            room -= content.len() as u64;
             let copy = self.dir.join(std::ffi::OsStr::from_bytes(&name));
             // Git doubts entries that are as young as the index itself, so its time belongs to it.
             fs::write(&copy, content)
@@ -243,6 +253,25 @@ impl<'a> Mirror<'a> {
     }
 }
 
+/// What a split index may be based on, the latest first. Git touches the one that it uses.
+fn shared_indexes(git_dir: &Dir) -> Vec<Vec<u8>> {
+    let entries = git_dir.entries(MAX_PACKS).map(|(entries, _)| entries);
+    let mut dated: Vec<((i64, u64), Vec<u8>)> = entries
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(name, kind)| name.starts_with(b"sharedindex.") && *kind == FileType::RegularFile)
+        .filter_map(|(name, _)| {
+            let stat = git_dir.stat(&name).ok()?;
+            #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
+            let date = (stat.st_mtime as i64, stat.st_mtime_nsec as u64);
+            Some((date, name))
+        })
+        .collect();
+    dated.sort_unstable_by(|a, b| b.cmp(a));
+    let latest = dated.into_iter().take(MAX_SHARED_INDEXES);
+    latest.map(|(_, name)| name).collect()
+}
+
 /// One entry of `ls-files --stage`, if it lies below the prefix: "MODE HASH STAGE<tab>PATH".
 fn indexed(entry: &[u8], prefix: &[u8]) -> Option<Indexed> {
     let tab = entry.iter().position(|b| *b == b'\t')?;
@@ -261,6 +290,57 @@ fn indexed(entry: &[u8], prefix: &[u8]) -> Option<Indexed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_indexes_take_no_more_room_than_there_is_the_latest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let (theirs, ours) = (root.join("theirs"), root.join("ours"));
+        for folder in [&theirs, &ours] {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::write(theirs.join("index"), vec![0; 300]).unwrap();
+        for (age, size) in [(0, 2000), (1, 600), (2, 600), (3, 50)] {
+            let file = File::create(theirs.join(format!("sharedindex.{age}"))).unwrap();
+            file.set_len(size).unwrap();
+            let past = std::time::SystemTime::now() - Duration::from_secs(age * 60);
+            file.set_modified(past).unwrap();
+        }
+        for age in 10..60 {
+            fs::write(theirs.join(format!("sharedindex.{age}")), "").unwrap();
+            let past = std::time::SystemTime::now() - Duration::from_secs(age * 60);
+            let file = File::options()
+                .write(true)
+                .open(theirs.join(format!("sharedindex.{age}")));
+            file.unwrap().set_modified(past).unwrap();
+        }
+        let git = Git::assume(PathBuf::new(), false);
+        let stop = Stop::default();
+        let mirror = Mirror {
+            git: &git,
+            stop: &stop,
+            dir: ours.clone(),
+            objects: Dir::open(&ours).unwrap(),
+            prefix: Vec::new(),
+            branch: None,
+            index: Vec::new(),
+        };
+        let copied = mirror.copy_index(&Dir::open(&theirs).unwrap(), 1000);
+        assert!(copied.is_ok());
+        let size = |name: &str| fs::metadata(ours.join(name)).map(|it| it.len()).ok();
+        let sizes = [
+            "index",
+            "sharedindex.0",
+            "sharedindex.1",
+            "sharedindex.2",
+            "sharedindex.3",
+        ];
+        assert_eq!(
+            sizes.map(size),
+            [Some(300), None, Some(600), None, Some(50)]
+        );
+        assert!(fs::read_dir(&ours).unwrap().count() <= MAX_SHARED_INDEXES + 1);
+    }
 
     #[test]
     fn the_index_is_seen_from_the_root() {

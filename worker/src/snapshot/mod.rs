@@ -20,6 +20,7 @@ mod remove;
 mod repository;
 mod shared;
 mod short;
+mod still;
 mod take;
 mod walk;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Finding what git does not track and does not ignore, without git: it would open whatever a repository calls
 //! `.gitignore`, a FIFO for instance, and wait for ever.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use gix_ignore::Search;
@@ -13,13 +14,20 @@ use super::notes::Notes;
 use super::shared::Stop;
 
 /// Levels of folders; each holds one open file while it is walked.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
+/// Why what lies deeper is left out.
+pub(super) const TOO_DEEP: &str = "folders more than 128 levels deep";
+/// Why what has a longer path is left out.
+pub(super) const TOO_LONG: &str = "paths too long";
 /// Leaves room for the snapshot's own path in what the system takes for a path.
 pub(super) const MAX_PATH_BYTES: usize = 3000;
 /// Names seen, ignored ones included.
 const MAX_SEEN: usize = 2_000_000;
+/// What the paths found may need of memory together; names cost a hostile tree nothing but inodes.
+const MAX_FOUND_BYTES: usize = 256 << 20;
 const MAX_TIME: Duration = Duration::from_secs(120);
 const MAX_RULES_BYTES: u64 = 1 << 20;
+const UNREAD_RULES: &str = "ignore rules that cannot be read or are larger than 1 MiB";
 /// Each further `**` of a pattern doubles the time that matching may take, for git as well.
 const MAX_DOUBLE_STARS: usize = 8;
 /// Folders of version control systems; their content is no part of what the user sees.
@@ -114,6 +122,8 @@ pub(super) struct Progress {
     deadline: Instant,
     seen: usize,
     found: Vec<Vec<u8>>,
+    /// What further paths may need of memory.
+    room: usize,
 }
 
 impl Progress {
@@ -122,6 +132,20 @@ impl Progress {
             deadline: Instant::now() + MAX_TIME,
             seen: 0,
             found: Vec::new(),
+            room: MAX_FOUND_BYTES,
+        }
+    }
+}
+
+impl Progress {
+    fn find(&mut self, path: Vec<u8>) {
+        let size = path.len() + size_of::<Vec<u8>>();
+        match self.room.checked_sub(size) {
+            Some(room) => {
+                self.room = room;
+                self.found.push(path);
+            }
+            None => self.room = 0,
         }
     }
 }
@@ -157,6 +181,11 @@ impl Walk<'_> {
                 MAX_TIME.as_secs()
             ));
         }
+        if self.progress.room == 0 {
+            self.notes.say(
+                "the names of untracked files are too long together: the search for them ended there",
+            );
+        }
         if self.rules.too_slow {
             self.notes.say(format!(
                 "ignore rules with more than {MAX_DOUBLE_STARS} times ** were not applied"
@@ -188,13 +217,22 @@ impl Walk<'_> {
         }
         let rules_apply = rules_apply || has_git;
         let had = self.rules.search.patterns.len();
-        if rules_apply && let Ok(content) = dir.read(b".gitignore", MAX_RULES_BYTES) {
-            let base = [&self.rules.prefix, path].concat();
-            self.rules.add(&content, Some(&base));
+        if rules_apply {
+            match dir.read(b".gitignore", MAX_RULES_BYTES) {
+                Ok(content) => {
+                    let base = [&self.rules.prefix, path].concat();
+                    self.rules.add(&content, Some(&base));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // Files that a person believes ignored are then part of the copy.
+                Err(_) => self
+                    .notes
+                    .leave(UNREAD_RULES, &[path, b".gitignore"].concat()),
+            }
         }
         for (name, kind) in entries {
             self.stop.check()?;
-            if self.is_late() {
+            if self.is_late() || self.progress.room == 0 {
                 break;
             }
             self.entry(dir, path, (&name, kind), depth, rules_apply)?;
@@ -226,9 +264,9 @@ impl Walk<'_> {
         }
         match kind {
             FileType::Directory if depth + 1 >= MAX_DEPTH => {
-                let why = format!("folders more than {MAX_DEPTH} levels deep");
-                self.notes.leave(&why, &path);
+                self.notes.leave(TOO_DEEP, &path);
             }
+            _ if path.len() > MAX_PATH_BYTES => self.notes.leave(TOO_LONG, &path),
             FileType::Directory => match dir.dir(name) {
                 Ok(below) => {
                     path.push(b'/');
@@ -236,7 +274,7 @@ impl Walk<'_> {
                 }
                 Err(_) => self.notes.leave("unreadable", &path),
             },
-            _ => self.progress.found.push(path),
+            _ => self.progress.find(path),
         }
         Ok(())
     }
@@ -258,4 +296,87 @@ impl Walk<'_> {
 /// `.git` in any spelling that some file system takes for it.
 pub(super) fn is_git(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b".git")
+}
+
+/// A name that other systems take for `.git`, and that git therefore refuses to track: only a forged index has it.
+pub(super) fn passes_for_git(name: &[u8]) -> bool {
+    // What HFS+ does not see: joiners, marks of direction, the byte order mark.
+    let name: String = String::from_utf8_lossy(name)
+        .chars()
+        .filter(|c| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'))
+        .collect();
+    // What NTFS does not see: streams, and dots and blanks at the end.
+    let name = name.split(':').next().unwrap_or_default();
+    let name = name.trim_end_matches(['.', ' ']);
+    name.eq_ignore_ascii_case(".git") || name.eq_ignore_ascii_case("git~1")
+}
+
+const _: () = assert!(MAX_DEPTH == 128, "TOO_DEEP names it");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(root: &std::path::Path, room: usize) -> (Vec<Vec<u8>>, Vec<String>) {
+        let (mut notes, stop) = (Notes::default(), Stop::default());
+        let mut progress = Progress::start();
+        progress.room = room;
+        let walk = Walk {
+            rules: Rules::new(b""),
+            tracked: &[],
+            submodules: &[],
+            repository: false,
+            notes: &mut notes,
+            stop: &stop,
+            progress,
+        };
+        let found = walk.run(&Dir::open(root).unwrap()).unwrap();
+        (found, notes.lines())
+    }
+
+    #[test]
+    fn names_need_no_more_memory_than_they_may() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let long = "x".repeat(200);
+        for folder in ["a", "b"] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+            for i in 0..50 {
+                std::fs::write(root.join(folder).join(format!("{long}{i}")), "").unwrap();
+            }
+        }
+        let (all, notes) = walk(&root, MAX_FOUND_BYTES);
+        assert_eq!((all.len(), notes.len()), (100, 0));
+        let (some, notes) = walk(&root, 5000);
+        assert!((10..25).contains(&some.len()), "{}", some.len());
+        assert!(notes[0].contains("too long together"), "{notes:?}");
+    }
+
+    #[test]
+    fn names_that_other_systems_take_for_git_are_known() {
+        for name in [
+            ".git",
+            ".GIT",
+            "git~1",
+            "GIT~1",
+            ".git ",
+            ".git. .",
+            ".Git::$INDEX_ALLOCATION",
+            ".g\u{200c}it",
+            "\u{feff}.git",
+        ] {
+            assert!(passes_for_git(name.as_bytes()), "{name:?}");
+        }
+        for name in [
+            ".gitignore",
+            "git",
+            ".github",
+            ".git~1",
+            "a.git",
+            "git~12",
+            ".gi t",
+        ] {
+            assert!(!passes_for_git(name.as_bytes()), "{name:?}");
+        }
+    }
 }

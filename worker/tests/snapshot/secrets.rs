@@ -144,11 +144,22 @@ async fn names_in_a_forged_index_do_not_climb() {
     repo.configure("index.skipHash", "true");
     repo.write("xx/secret", "x\n");
     repo.write("xgit/config", "x\n");
+    for name in ["aaaa/config", "aetc/passwd", "git_1/hooks", "gitdot/hook"] {
+        repo.write(name, "x\n");
+    }
     repo.write("z", "x\n");
     repo.commit("first");
     let index = repo.path.join(".git/index");
     let mut content = fs::read(&index).unwrap();
-    for (from, to) in [(b"xx/secret", b"../secret"), (b"xgit/conf", b".git/conf")] {
+    for (from, to) in [
+        ("xx/secret", "../secret"),
+        ("xgit/conf", ".git/conf"),
+        ("aaaa/config", ".GIT/config"),
+        ("aetc/passwd", "/etc/passwd"),
+        ("git_1/hooks", "GIT~1/hooks"),
+        ("gitdot/hook", ".git. /hook"),
+    ] {
+        let (from, to) = (from.as_bytes(), to.as_bytes());
         let at = content.windows(from.len()).position(|w| w == from).unwrap();
         content[at..at + to.len()].copy_from_slice(to);
     }
@@ -156,15 +167,31 @@ async fn names_in_a_forged_index_do_not_climb() {
     let tree = content.windows(4).position(|w| w == b"TREE").unwrap();
     content[tree..tree + 4].copy_from_slice(b"ZZZZ");
     fs::write(&index, content).unwrap();
+    // As if the forged names were there to be copied.
+    repo.write("GIT~1/hooks", "x\n");
+    repo.write(".git. /hook", "x\n");
     let taken = take(&repo.path).await;
-    assert_eq!(taken.names(), ["xgit/config", "xx/secret", "z"]);
+    assert_eq!(
+        taken.names(),
+        [
+            "aaaa/config",
+            "aetc/passwd",
+            "git_1/hooks",
+            "gitdot/hook",
+            "xgit/config",
+            "xx/secret",
+            "z"
+        ]
+    );
     let notes = taken.notes();
     assert!(
-        notes.contains("no paths inside the tree: ../secret"),
+        notes.contains("no paths inside the tree: ../secret, /etc/passwd"),
         "{notes}"
     );
     assert!(
-        notes.contains("files of version control: .git/config"),
+        notes.contains(
+            "files of version control: .GIT/config, .git. /hook, .git/config, GIT~1/hooks"
+        ),
         "{notes}"
     );
     assert_no_secret(&taken);

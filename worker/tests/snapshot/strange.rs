@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::fixture::{Place, Repo, Trap, bytes, fifo, photograph};
+use crate::fuzz::tried;
 use crate::ordinary::{request, take, try_take};
 
 #[tokio::test]
@@ -245,7 +246,7 @@ fn rules() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tried(48))]
 
     #[test]
     fn what_is_ignored_is_what_git_ignores(
