@@ -146,4 +146,27 @@ mod tests {
             proptest::prop_assert!(!harmless(&text).contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
         });
     }
+
+    #[test]
+    fn what_is_harmless_stays_as_it_is_and_what_is_not_goes_at_once() {
+        proptest::proptest!(|(text in "(\\PC|[\\x00-\\x9f\\[\\]PX^_;m\u{202e}\u{2066}]){0,60}", plain in "\\PC{0,40}")| {
+            for clean in [harmless(&text), one_line(&text)] {
+                proptest::prop_assert_eq!(&harmless(&clean), &clean);
+                proptest::prop_assert!(!clean.chars().any(|c| is_dangerous(c) && c != '\n' && c != '\t'));
+            }
+            let shown = escaped(&text);
+            proptest::prop_assert!(!shown.chars().any(|c| is_dangerous(c) || c == '\n'));
+            proptest::prop_assert_eq!(&escaped(&shown), &shown);
+            // What can be printed is kept, also between what cannot: where no escape begins, nothing but that goes.
+            let printable: String = plain.chars().filter(|c| !is_dangerous(*c)).collect();
+            proptest::prop_assert_eq!(&harmless(&plain), &printable);
+            if !text.contains('\u{1b}') {
+                let kept: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_dangerous(*c)).collect();
+                proptest::prop_assert_eq!(harmless(&text), kept);
+            }
+            // An escape takes no more than itself: what stands behind a line's end is all there.
+            let behind = harmless(&format!("{text}\n{printable}"));
+            proptest::prop_assert!(behind.ends_with(&format!("\n{printable}")), "{:?}", behind);
+        });
+    }
 }

@@ -23,6 +23,13 @@ pub const MAX_RESULT_CHARS: usize = 2000;
 /// Longest arguments of a tool call that are kept, in bytes of their JSON.
 pub const MAX_INPUT_BYTES: usize = 32 << 10;
 
+/// More blocks than any message has.
+const MAX_BLOCKS: usize = 10_000;
+/// What is quoted of a child that is not as it should be, in characters.
+const MAX_QUOTED: usize = 400;
+/// The longest error that is kept, in bytes.
+const MAX_ERROR_BYTES: usize = 16 << 10;
+
 /// One stream event, in the very form that `task_stream` takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

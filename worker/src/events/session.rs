@@ -1,11 +1,13 @@
 //! The child's protocol, followed line by line.
 
-use super::cleaned::{clean_input, clean_text, result_text};
+use conductor_flows::text::{cut_at_char, one_line};
+
+use super::cleaned::{clean_input, clean_raw_input, clean_text, result_text};
 use super::message::{Answer, MessageText, Out};
 use super::outcome::{Outcome, Verdict, of_error, of_exit};
 use super::parser::ParserOptions;
-use super::wire::{self, Line, Tokens};
-use super::{Event, Exit, MAX_RESULT_CHARS, Usage, counted_calls};
+use super::wire::{self, Block, Line, Tokens};
+use super::{Event, Exit, MAX_BLOCKS, MAX_ERROR_BYTES, MAX_QUOTED, Usage, counted_calls};
 use crate::child::{PROMPT_COMMAND, TOOLS};
 use crate::text::{Relative, Tail};
 
@@ -110,12 +112,12 @@ impl Session {
         if !surplus.is_empty() {
             self.violate(format!(
                 "the child offers tools that it must not: {}",
-                surplus.join(", ")
+                one_line(&surplus.join(", "), MAX_QUOTED)
             ));
         } else if line.permission_mode != "plan" {
             self.violate(format!(
                 "the child is in mode {:?}, not in plan mode",
-                line.permission_mode
+                one_line(&line.permission_mode, MAX_QUOTED)
             ));
         } else if !line.slash_commands.iter().any(|c| c == PROMPT_COMMAND) {
             self.violate("the child did not find the command that passes the prompt on".to_owned());
@@ -192,10 +194,7 @@ impl Session {
 
     /// A finished block; its text is news only when it did not come in deltas.
     fn assistant(&mut self, line: Line<'_>) {
-        let Some(blocks) = line.blocks else {
-            return;
-        };
-        for block in blocks {
+        for block in self.blocks(&line) {
             match block.kind.as_str() {
                 "text" if std::mem::take(&mut self.in_deltas) => {}
                 "text" => {
@@ -206,7 +205,7 @@ impl Session {
                 "tool_use" => {
                     self.open_message();
                     self.fresh = false;
-                    let input = clean_input(&self.relative, block.input);
+                    let input = clean_raw_input(&self.relative, block.input);
                     self.events.push(Event::ToolCall {
                         id: block.id,
                         name: block.name,
@@ -220,15 +219,29 @@ impl Session {
         self.count(line.message.usage);
     }
 
+    /// The blocks of a message. What is none is counted as what is no event.
+    fn blocks<'a>(&mut self, line: &Line<'a>) -> Vec<Block<'a>> {
+        let mut found = Vec::new();
+        for block in wire::blocks(line.blocks.unwrap_or_default()) {
+            if found.len() == MAX_BLOCKS {
+                self.violate(format!(
+                    "the child printed a message of more than {MAX_BLOCKS} blocks"
+                ));
+                break;
+            }
+            match block {
+                Some(block) => found.push(block),
+                None => self.garbage_lines += 1,
+            }
+        }
+        found
+    }
+
     fn count(&mut self, tokens: Tokens) {
         if tokens.is_zero() {
             return;
         }
-        self.usage.input_tokens += tokens.input_tokens;
-        self.usage.output_tokens += tokens.output_tokens;
-        self.usage.cache_read_input_tokens += tokens.cache_read_input_tokens;
-        self.usage.total_tokens += tokens.total();
-        self.usage.turns = self.turn;
+        self.usage = tokens.after(self.usage, self.turn);
         self.events.push(Event::Usage(self.usage));
     }
 
@@ -236,16 +249,9 @@ impl Session {
         self.streaming = false;
         self.finish_message();
         self.turn_over = true;
-        let Some(blocks) = line.blocks else {
-            return;
-        };
+        let blocks = self.blocks(&line);
         for block in blocks.into_iter().filter(|b| b.kind == "tool_result") {
-            let text = result_text(block.content);
-            let bytes = text.len() as u64;
-            let content = clean_text(&self.relative, &text)
-                .chars()
-                .take(MAX_RESULT_CHARS)
-                .collect();
+            let (content, bytes) = result_text(&self.relative, block.content);
             self.events.push(Event::ToolResult {
                 id: block.tool_use_id,
                 is_error: block.is_error,
@@ -260,17 +266,14 @@ impl Session {
         self.finish_message();
         if !line.usage.is_zero() {
             // The child's own sum, which counts what its attempts cost besides.
-            self.usage = Usage {
-                input_tokens: line.usage.input_tokens,
-                output_tokens: line.usage.output_tokens,
-                cache_read_input_tokens: line.usage.cache_read_input_tokens,
-                total_tokens: line.usage.total(),
-                turns: self.turn,
-            };
+            self.usage = line.usage.after(Usage::default(), self.turn);
             self.events.push(Event::Usage(self.usage));
         }
         if line.is_error || line.subtype != "success" {
-            let error = clean_text(&self.relative, &line.error.message);
+            let error = clean_text(
+                &self.relative,
+                cut_at_char(&line.error.message, MAX_ERROR_BYTES),
+            );
             self.ended = Some(Err(of_error(&error)));
             return;
         }

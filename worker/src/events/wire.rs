@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::Usage;
 use super::json::{Text, element, member, repair};
 
 /// One line of `stream-json`. What is not named here is ignored.
@@ -24,9 +24,9 @@ pub(super) struct Line<'a> {
     pub event: StreamEvent,
     // assistant, user
     pub message: Message,
-    /// None for a message that is bare text.
+    /// The list of its blocks without its opening bracket; None for a message that is bare text. See [`blocks`].
     #[serde(skip)]
-    pub blocks: Option<Vec<Block<'a>>>,
+    pub blocks: Option<&'a str>,
     // result
     pub is_error: bool,
     #[serde(skip)]
@@ -74,10 +74,14 @@ pub(super) struct Block<'a> {
     pub text: Text<'a>,
     pub id: String,
     pub name: String,
-    pub input: Value,
+    /// As it was written: it may be as large as the line, and nested as deep.
+    #[serde(skip)]
+    pub input: Option<&'a str>,
     pub tool_use_id: String,
     pub is_error: bool,
-    pub content: Value,
+    /// As it was written.
+    #[serde(skip)]
+    pub content: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,8 +102,21 @@ pub(super) struct Tokens {
 impl Tokens {
     /// The total, counted where the child does not.
     pub fn total(&self) -> u64 {
-        self.total_tokens
-            .max(self.input_tokens + self.output_tokens)
+        let sum = self.input_tokens.saturating_add(self.output_tokens);
+        self.total_tokens.max(sum)
+    }
+
+    /// What was used before and these, as far as can be counted.
+    pub fn after(&self, used: Usage, turns: u64) -> Usage {
+        Usage {
+            input_tokens: used.input_tokens.saturating_add(self.input_tokens),
+            output_tokens: used.output_tokens.saturating_add(self.output_tokens),
+            cache_read_input_tokens: used
+                .cache_read_input_tokens
+                .saturating_add(self.cache_read_input_tokens),
+            total_tokens: used.total_tokens.saturating_add(self.total()),
+            turns,
+        }
     }
 
     pub fn is_zero(&self) -> bool {
@@ -114,7 +131,7 @@ pub(super) fn read(line: &str) -> Option<Line<'_>> {
         "" => return None,
         "assistant" | "user" => {
             let content = member(line, "message").and_then(|message| member(message, "content"));
-            read.blocks = content.map_or_else(|| Some(Vec::new()), blocks);
+            read.blocks = content.map_or(Some(""), |content| content.strip_prefix('['));
         }
         "result" => {
             let result = member(line, "result").filter(|result| *result != "null");
@@ -128,22 +145,26 @@ pub(super) fn read(line: &str) -> Option<Line<'_>> {
     Some(read)
 }
 
-/// The blocks of a message's content; None when it is anything else.
-fn blocks(content: &str) -> Option<Vec<Block<'_>>> {
-    let mut rest = content.strip_prefix('[')?;
-    let mut blocks = Vec::new();
-    while let Some((raw, after)) = element(rest) {
-        let mut block: Block = parse(raw)?;
-        if let Some(text) = member(raw, "text") {
-            block.text = Text::read(text)?;
-        }
-        blocks.push(block);
-        rest = after;
-    }
-    Some(blocks)
+/// The blocks of a message, one at a time; None for one that is no block.
+pub(super) fn blocks(mut list: &str) -> impl Iterator<Item = Option<Block<'_>>> {
+    std::iter::from_fn(move || {
+        let (raw, after) = element(list)?;
+        list = after;
+        Some(block(raw))
+    })
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+fn block(raw: &str) -> Option<Block<'_>> {
+    let mut block: Block = parse(raw)?;
+    if let Some(text) = member(raw, "text") {
+        block.text = Text::read(text)?;
+    }
+    block.input = member(raw, "input");
+    block.content = member(raw, "content");
+    Some(block)
+}
+
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text)
         .or_else(|_| serde_json::from_str(&repair(text)))
         .ok()
@@ -211,31 +232,24 @@ mod tests {
             [ {"type":"text","text":"a\ud83d]\"}"} , {"text":"","type":"tool_use","name":"x\ud83d","input":{"a":[1]}} ] } } "#;
         let read_line = read(line).unwrap();
         assert_eq!(read_line.message.usage.input_tokens, 7);
-        let blocks = read_line.blocks.unwrap();
+        let blocks: Vec<Block> = blocks(read_line.blocks.unwrap()).flatten().collect();
         assert_eq!(blocks[0].text.pieces().collect::<String>(), "a\u{fffd}]\"}");
         assert_eq!(
-            (blocks[1].name.as_str(), &blocks[1].input["a"][0]),
-            ("x\u{fffd}", &1.into())
+            (blocks[1].name.as_str(), blocks[1].input),
+            ("x\u{fffd}", Some(r#"{"a":[1]}"#))
         );
         assert_eq!(blocks.len(), 2);
         for (content, count) in [
             ("[]", Some(0)),
             ("\"bare\"", None),
-            ("[{\"text\":3}]", None),
+            ("[{\"text\":3},3,{}]", Some(1)),
         ] {
             let line = format!(r#"{{"type":"user","message":{{"content":{content}}}}}"#);
-            assert_eq!(
-                read(&line).unwrap().blocks.map(|b| b.len()),
-                count,
-                "{content}"
-            );
+            let list = read(&line).unwrap().blocks;
+            let found = list.map(|list| super::blocks(list).flatten().count());
+            assert_eq!(found, count, "{content}");
         }
-        assert!(
-            read(r#"{"type":"user"}"#)
-                .unwrap()
-                .blocks
-                .unwrap()
-                .is_empty()
-        );
+        let none = read(r#"{"type":"user"}"#).unwrap().blocks.unwrap();
+        assert_eq!(super::blocks(none).count(), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! Only what is well formed is taken for one (an opening tag with what must follow it, up to its closing tag), and never
 //! in code. Everything else stays as it came: a report may well talk about such tags.
 
+use conductor_flows::text::cut_at_char;
 use serde_json::{Map, Value};
 
 use super::code::CodeSpans;
@@ -44,9 +45,26 @@ const OPENERS: &[(&str, Kind)] = &[
 
 const NAMESPACE: &str = "antml:";
 
+/// How far is looked, in bytes. Nothing depends on the pieces in which a text comes, so neither does this.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    call: usize,
+    opening: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self {
+            call: MAX_CALL_BYTES,
+            opening: MAX_OPENING_BYTES,
+        }
+    }
+}
+
 /// A filter over a text that comes in pieces.
 #[derive(Debug, Default)]
 pub(super) struct WrittenCalls {
+    most: Most,
     code: CodeSpans,
     /// Begins with `<` while something may be a call, else empty.
     held: String,
@@ -115,23 +133,26 @@ impl WrittenCalls {
     /// Appends what was held back: what is not closed by the end is text.
     pub fn finish(&mut self, out: &mut String) {
         out.push_str(&self.held);
-        *self = Self::default();
+        *self = Self {
+            most: self.most,
+            ..Self::default()
+        };
     }
 
     /// Decides about a text that begins with `<`.
     fn judge(&mut self, text: &str) -> Verdict {
-        match opening(text) {
-            Opening::Open if text.len() <= MAX_OPENING_BYTES => Verdict::Open,
+        match opening(cut_at_char(text, self.most.opening)) {
+            Opening::Open if text.len() < self.most.opening => Verdict::Open,
             Opening::Open | Opening::No => Verdict::Text(1),
             Opening::Yes(kind, closer) => {
-                let Some(at) = find_from(text, self.searched, closer) else {
+                let near = cut_at_char(text, self.most.call);
+                let Some(at) = find_from(near, self.searched, closer) else {
+                    if text.len() >= self.most.call {
+                        return Verdict::Text(near.len());
+                    }
                     // The tag may be cut.
-                    self.searched = text.len().saturating_sub(closer.len());
-                    return if text.len() > MAX_CALL_BYTES {
-                        Verdict::Text(text.len())
-                    } else {
-                        Verdict::Open
-                    };
+                    self.searched = near.len().saturating_sub(closer.len());
+                    return Verdict::Open;
                 };
                 let end = at + closer.len();
                 read_calls(kind, &text[..end])
@@ -222,7 +243,8 @@ fn well_begun(kind: Kind, after: &str) -> Option<bool> {
                 return (after.len() > MAX_NAME_BYTES || after.contains(['\n', '<']))
                     .then_some(false);
             };
-            if call_name(name).is_none() {
+            // What was refused before its end was seen is refused then as well.
+            if name.len() > MAX_NAME_BYTES || name.contains('\n') || call_name(name).is_none() {
                 return Some(false);
             }
             body

@@ -4,7 +4,17 @@ use serde_json::json;
 use super::*;
 
 fn filter<'a>(pieces: impl IntoIterator<Item = &'a str>) -> (String, Vec<WrittenCall>) {
-    let mut filter = WrittenCalls::default();
+    filter_near(Most::default(), pieces)
+}
+
+fn filter_near<'a>(
+    most: Most,
+    pieces: impl IntoIterator<Item = &'a str>,
+) -> (String, Vec<WrittenCall>) {
+    let mut filter = WrittenCalls {
+        most,
+        ..WrittenCalls::default()
+    };
     let (mut out, mut calls) = (String::new(), Vec::new());
     for piece in pieces {
         calls.append(&mut filter.push(piece, &mut out));
@@ -130,7 +140,64 @@ fn many_openings_take_linear_time() {
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
 
+/// Pieces of a text of so many characters each.
+fn cut(text: &str, size: usize) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    chars.chunks(size).map(|c| c.iter().collect()).collect()
+}
+
+#[test]
+fn a_name_with_blanks_around_it_is_one_whatever_the_pieces() {
+    for blanks in [" ".repeat(200), "\n".to_owned()] {
+        let text = format!("<function=f{blanks}><parameter=k>v</parameter></function>");
+        let pieces = cut(&text, 1);
+        let whole = filter([text.as_str()]);
+        assert_eq!(filter(pieces.iter().map(String::as_str)), whole);
+        assert_eq!(whole.0, text);
+    }
+}
+
+#[test]
+fn a_call_that_is_too_large_is_text_whatever_the_pieces() {
+    let call = |bytes: usize| {
+        let value = "v".repeat(bytes);
+        format!("<tool_call>{{\"name\":\"a\",\"arguments\":{{\"x\":\"{value}\"}}}}</tool_call>")
+    };
+    for (bytes, calls) in [
+        (MAX_CALL_BYTES - 100, 1),
+        (MAX_CALL_BYTES, 0),
+        (MAX_CALL_BYTES * 2, 0),
+    ] {
+        let text = format!("before {} after", call(bytes));
+        let whole = filter([text.as_str()]);
+        assert_eq!(whole.1.len(), calls, "{bytes}");
+        let pieces = cut(&text, 997);
+        assert!(
+            filter(pieces.iter().map(String::as_str)) == whole,
+            "{bytes}"
+        );
+    }
+}
+
 proptest! {
+    #[test]
+    fn limits_do_not_depend_on_pieces(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "<tool_call>", "</tool_call>", "{\"name\":\"a\",\"arguments\":{}}", "<function=f>", "<parameter=k>", "v",
+            "</parameter>", "</function>", "<invoke name=\"i\">", "</invoke>", "`", "\n", "é", "漢", "<", "          ",
+            "<function_calls>", "</function_calls>", "</", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "{",
+        ]), 0..40),
+        size in 1usize..40,
+        call in 30usize..90,
+        opening in 20usize..40,
+    ) {
+        let text: String = parts.concat();
+        let most = Most { call, opening };
+        let whole = filter_near(most, [text.as_str()]);
+        let pieces = cut(&text, size);
+        prop_assert_eq!(filter_near(most, pieces.iter().map(String::as_str)), whole);
+    }
+
     #[test]
     fn pieces_make_no_difference(
         parts in prop::collection::vec(prop::sample::select(vec![

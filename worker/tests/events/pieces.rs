@@ -3,9 +3,10 @@
 use conductor_worker::events::{Exit, Outcome};
 use proptest::prelude::*;
 
+use crate::fuzz::tried;
 use crate::reading::{delta, hardened, init, parse, parse_pieces, result, streamed};
 
-const FIXTURES: &[&str] = &[
+pub const FIXTURES: &[&str] = &[
     "success-partial-messages",
     "success-tool-call",
     "blocked-writes-hardened",
@@ -19,7 +20,7 @@ const FIXTURES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(tried(64))]
 
     #[test]
     fn any_pieces_give_the_same_events(
