@@ -2,6 +2,7 @@
 
 use crate::errors::{internal, raise, refuse};
 use crate::version::warn_of_another_schema;
+use conductor_flows::command::Command;
 use conductor_flows::{
     Band, Definition, Document, Launch, Persona, Personas, builtin_flow, builtin_flows,
     builtin_personas, expand, nearest,
@@ -9,7 +10,7 @@ use conductor_flows::{
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The library's personas and those of users, who cannot take a built-in name.
 struct AllPersonas(Vec<Persona>);
@@ -144,38 +145,18 @@ fn nearest_names(name: &str, names: Vec<String>) -> SetOfIterator<'static, Strin
 /// Parses `/flow NAME [--band B] [--fast] focus…` into `{flow, band, fast, question}`; raises 42601 for anything else.
 #[pg_extern(name = "_command_parse", immutable)]
 fn command_parse(command: Option<&str>) -> JsonB {
-    let bad = |detail: String| -> ! {
-        refuse(
+    match Command::parse(command.unwrap_or("null")) {
+        Ok(Command {
+            flow,
+            band,
+            fast,
+            question,
+        }) => JsonB(json!({"flow": flow, "band": band, "fast": fast, "question": question})),
+        Err(error) => refuse(
             PgSqlErrorCode::ERRCODE_SYNTAX_ERROR,
             "not a flow command",
-            &detail,
+            &error.to_string(),
             "write /flow NAME [--band small|medium|large] [--fast] focus…",
-        )
-    };
-    let mut rest = command.unwrap_or_default().trim();
-    let word = |rest: &mut &str| -> String {
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (first, left) = rest.split_at(end);
-        *rest = left.trim_start();
-        first.to_owned()
-    };
-    if word(&mut rest) != "/flow" {
-        bad(format!("command: {}", command.unwrap_or("null")));
+        ),
     }
-    let flow = word(&mut rest);
-    if flow.is_empty() || flow.starts_with("--") {
-        bad("the name of a flow is missing".to_owned());
-    }
-    let (mut band, mut fast) = (Value::Null, false);
-    while rest.starts_with("--") {
-        match word(&mut rest).as_str() {
-            "--fast" => fast = true,
-            "--band" if !rest.is_empty() => band = Value::String(word(&mut rest)),
-            "--band" => bad("--band needs a value".to_owned()),
-            // Whatever follows a lone -- is the focus, dashes or not.
-            "--" => break,
-            option => bad(format!("unknown option: {option}")),
-        }
-    }
-    JsonB(json!({"flow": flow, "band": band, "fast": fast, "question": rest}))
 }

@@ -10,6 +10,7 @@
 //! | [`error`] | one error type: file, field, value, cure |
 //! | [`persona`] | personas and their front matter |
 //! | [`definition`] | flows as they are written, and every check on them |
+//! | [`command`] | a launch as people type it |
 //! | [`catalog`] | the built-in flows and personas, nearest names |
 //! | [`plan`], [`expand`](mod@expand) | plans, waves, from a definition to a plan |
 //! | [`advance`] | the rules by which a run goes on: reference model of the SQL |
@@ -27,6 +28,7 @@
 pub mod advance;
 pub mod catalog;
 pub mod citation;
+pub mod command;
 pub mod definition;
 pub mod error;
 mod escape;

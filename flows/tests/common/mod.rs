@@ -1,6 +1,7 @@
 //! What several tests need.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod fuzz;
 pub mod pages;
 pub mod random;
 pub mod reports;
