@@ -1,5 +1,6 @@
 //! One error for everything that can be wrong with a definition, a persona or a launch.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What is wrong, in a form that callers may match on.
@@ -110,7 +111,7 @@ impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.problem)?;
         if let Some(value) = &self.0.value {
-            write!(f, " {value:?}")?;
+            write!(f, " {:?}", shortened(value))?;
         }
         write!(f, " in {}", self.place())
     }
@@ -178,13 +179,23 @@ impl FlowError {
         if self.0.field.is_empty() {
             self.0.file.clone()
         } else {
-            format!("{} of {}", self.0.field, self.0.file)
+            format!("{} of {}", shortened(&self.0.field), self.0.file)
         }
     }
 
     /// What to do about it, a lower-case fragment; never empty.
     pub fn cure(&self) -> &str {
         &self.0.cure
+    }
+}
+
+/// What is quoted of a value or a key, in characters: it may be a whole file that lacks a quotation mark.
+const QUOTED: usize = 300;
+
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(QUOTED) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }
 

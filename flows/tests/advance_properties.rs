@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::fuzz::tried;
 use common::random::{Seed, definition};
 use common::{expanded, launch, read_json};
 use conductor_flows::advance::{Run, RunState, StepState};
@@ -171,7 +172,7 @@ fn walk(plan: &Plan, seed: u64, order: &[u8]) -> (RunState, BTreeMap<String, Ste
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tried(1000))]
 
     #[test]
     fn every_run_of_every_flow_keeps_the_rules(

@@ -1,9 +1,13 @@
 //! Citations in whatever text: nothing panics, places are right, time stays linear.
 
+#[path = "common/fuzz.rs"]
+mod fuzz;
+
 use std::time::{Duration, Instant};
 
 use conductor_flows::citation::{find, fold, pieces, stands_in};
 use conductor_flows::text::cut_at_char;
+use fuzz::tried;
 use proptest::prelude::*;
 
 /// Text with everything in it that has a meaning somewhere.
@@ -77,7 +81,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(tried(4000))]
 
     #[test]
     fn places_are_right_whatever_the_text_is(text in hostile(), all in any::<bool>()) {

@@ -1,5 +1,8 @@
 //! Findings in whatever text: nothing panics, nothing is lost, time stays linear.
 
+#[path = "common/fuzz.rs"]
+mod fuzz;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,7 @@ use conductor_flows::findings::{
 };
 use conductor_flows::resolve::Upstream;
 use conductor_flows::text::strip_controls;
+use fuzz::tried;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -147,7 +151,7 @@ fn finding() -> impl Strategy<Value = (usize, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(tried(1500))]
 
     #[test]
     fn a_reply_is_findings_or_clean_or_raw(text in hostile()) {
@@ -197,6 +201,32 @@ proptest! {
         for line in below.lines().filter(|line| says_something(line)) {
             let qualified = line.trim().replace("B", "x/B");
             prop_assert!(kept.contains(line.trim()) || kept.contains(&qualified), "{line:?} of {text}");
+        }
+    }
+
+    #[test]
+    fn whatever_stands_before_them_findings_in_their_form_are_found(
+        before in hostile(),
+        claims in prop::collection::vec("[a-z]{4,9} [a-z]{4,9} [a-z]{4,9}", 1..5),
+        behind in prop::sample::select(vec!["", "\n## Conclusion\nThat is all.\n", "\n## YAGNI notes\n- none\n"]),
+    ) {
+        // Inside an open fence, a list of JSON or thoughts, a heading is none.
+        let fences = ["```", "~~~", "{", "[", "<think>"];
+        prop_assume!(!fences.iter().any(|it| before.contains(it)));
+        let findings: String = claims
+            .iter()
+            .enumerate()
+            .map(|(at, claim)| format!("### B{}. warning: {claim}\n- Where: `src/z.rs:{}`\n- Why: {claim}\n\n", at + 700, at + 1))
+            .collect();
+        let text = format!("{before}\n\n## Findings\n\n{findings}{behind}");
+        let parsed = parse("x", "B", &text, None);
+        prop_assert!(!parsed.clean);
+        for (at, claim) in claims.iter().enumerate() {
+            let id = format!("x/B{}", at + 700);
+            let found: Vec<_> = parsed.findings.iter().filter(|it| it.id == id).collect();
+            prop_assert!(found.len() == 1, "{id} {} times in {text:?}", found.len());
+            prop_assert!(found[0].claim.contains(claim.as_str()), "{:?}", found[0]);
+            prop_assert!(found[0].text.contains(&format!("- Why: {claim}")), "{:?}", found[0]);
         }
     }
 

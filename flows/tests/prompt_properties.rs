@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::fuzz::tried;
 use common::{agent, expanded, general, launch, put, read, template};
 use conductor_flows::{
     Band, Document, Launch, Material, Upstream, field, fold, qualify, quoted_steps, resolve,
@@ -79,7 +80,7 @@ fn upstream() -> impl Strategy<Value = Vec<Upstream>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tried(500))]
 
     #[test]
     fn what_must_stay_stays(question in hostile(), name in hostile(), text in hostile(), ups in upstream(), max in 0..20_000_usize) {

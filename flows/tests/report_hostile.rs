@@ -4,6 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::fuzz::tried;
 use common::reports::{VALIDATION, data, spine, step};
 use conductor_flows::markup::{Fences, Line};
 use conductor_flows::report::{json, markdown};
@@ -199,7 +200,7 @@ fn huge_outputs_take_linear_time_and_lose_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tried(300))]
 
     #[test]
     fn any_output_makes_a_report(

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use common::fuzz::tried;
 use common::pages::{reviewed, synthesized};
 use common::reports::{data, spine, step};
 use conductor_flows::{ReportData, report};
@@ -175,23 +176,28 @@ fn nothing_that_anybody_wrote_is_markup() {
 fn findings_of_reviewers_are_not_markup_either() {
     for evil in EVIL {
         let mut data = reviewed();
-        let merge = step(&mut data, "merge");
-        let output = merge.output.take().expect("the merge said something");
-        let json = output
-            .split_once("```json\n")
-            .and_then(|(_, rest)| rest.rsplit_once("\n```"))
-            .expect("a block")
-            .0;
-        let mut merged: serde_json::Value = serde_json::from_str(json).expect("JSON");
-        spoil(&mut merged, evil);
-        merge.output = Some(format!("# Merged\n\n```json\n{merged}\n```\n"));
-        for number in 1..=2 {
-            step(&mut data, &format!("verify/{number}")).output =
-                Some(format!("### V1. correctness/B1: confirmed\n{evil}\n"));
-        }
+        spoil_findings(&mut data, evil);
         let page = safe(&report::html(&data));
         let articles = Selector::parse("#findings article").expect("a selector");
         assert!(page.select(&articles).count() >= 1, "{evil:?}");
+    }
+}
+
+/// Lets reviewers and verifiers say nothing but this text.
+fn spoil_findings(data: &mut ReportData, evil: &str) {
+    let merge = step(data, "merge");
+    let output = merge.output.take().expect("the merge said something");
+    let json = output
+        .split_once("```json\n")
+        .and_then(|(_, rest)| rest.rsplit_once("\n```"))
+        .expect("a block")
+        .0;
+    let mut merged: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    spoil(&mut merged, evil);
+    merge.output = Some(format!("# Merged\n\n```json\n{merged}\n```\n"));
+    for number in 1..=2 {
+        step(data, &format!("verify/{number}")).output =
+            Some(format!("### V1. correctness/B1: confirmed\n{evil}\n"));
     }
 }
 
@@ -348,7 +354,7 @@ fn huge_outputs_take_linear_time_and_lose_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tried(200))]
 
     #[test]
     fn any_output_makes_a_safe_page(
@@ -365,5 +371,31 @@ proptest! {
         data.run.question = any;
         let page = safe(&report::html(&data));
         prop_assert_eq!(all_text(&page).matches("unmistakable").count(), 2);
+    }
+
+    #[test]
+    fn anything_in_any_place_is_text_and_nothing_else(
+        pieces in prop::collection::vec(prop_oneof![
+            3 => prop::sample::select(EVIL).prop_map(str::to_owned),
+            1 => any::<String>(),
+            1 => "[<>\"'&/=a-z \u{0}-\u{1f}`]{0,30}",
+        ], 1..6),
+        findings in any::<bool>(),
+    ) {
+        let evil = pieces.concat();
+        let mut data = everywhere(&evil);
+        if findings {
+            data = reviewed();
+            spoil_findings(&mut data, &evil);
+        }
+        let page = safe(&report::html(&data));
+        prop_assert!(!all_text(&page).contains(['\u{1b}', '\u{0}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{200b}']));
+        // The same as JSON is whole, and says it as it came.
+        let json = report::json(&data);
+        let again: serde_json::Value = serde_json::from_str(&json.to_string()).expect("JSON");
+        prop_assert_eq!(&again, &json);
+        if !findings {
+            prop_assert_eq!(again["run"]["question"].as_str(), Some(evil.as_str()));
+        }
     }
 }

@@ -86,6 +86,8 @@ const KEYS: [&str; 12] = [
 pub const DEFAULT_CAP: usize = 10;
 /// The highest cap that a flow can set.
 pub const MOST_CAP: usize = 1000;
+/// How many needs the steps of a flow have at most together.
+pub const MOST_NEEDS: usize = 10_000;
 /// The field of merged findings that a `foreach` reads.
 pub const GROUPS: &str = "groups";
 
@@ -97,8 +99,18 @@ pub(super) fn read(table: &Table, personas: &dyn Personas) -> Result<General, Fl
     let head = read_head(table)?;
     let entries = table.tables("steps")?;
     let mut steps: Vec<Step> = Vec::new();
+    let mut needs = 0;
     for entry in &entries {
         let step = read_step(entry, personas)?;
+        needs += step.needs.len();
+        if needs > MOST_NEEDS {
+            return Err(entry
+                .error(ErrorKind::OutOfRange, "needs", "too many needs in all:")
+                .with_value(needs.to_string())
+                .with_cure(format!(
+                    "use at most {MOST_NEEDS}: a fold joins what many steps would need one by one"
+                )));
+        }
         if steps.iter().any(|other| other.id == step.id) {
             return Err(entry
                 .error(ErrorKind::DuplicateId, "id", "two steps have the id")

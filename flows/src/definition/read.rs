@@ -8,6 +8,9 @@ use crate::error::{ErrorKind, FlowError, choose};
 use crate::name::{Band, Category, Contract, is_id};
 use crate::persona::Personas;
 
+/// How many angles or steps a flow has at most. What is checked, ordered and written into prompts grows with its square.
+const MOST_ENTRIES: usize = 1000;
+
 /// A table of a definition and where it stands.
 pub(super) struct Table<'a> {
     pub file: &'a str,
@@ -214,6 +217,14 @@ impl<'a> Table<'a> {
             return Err(self
                 .error(ErrorKind::Empty, key, format!("no {key}"))
                 .with_cure(format!("add [[{key}]] with id, persona and brief")));
+        }
+        if list.len() > MOST_ENTRIES {
+            return Err(self
+                .error(ErrorKind::OutOfRange, key, format!("too many {key}:"))
+                .with_value(list.len().to_string())
+                .with_cure(format!(
+                    "use at most {MOST_ENTRIES}; a step with foreach runs once for each element of a list"
+                )));
         }
         let named = list.iter().enumerate();
         named
