@@ -127,6 +127,8 @@ impl Job {
             ("LC_ALL", "C.UTF-8".to_owned()),
             ("NODE_COMPILE_CACHE", text(spec.toolbox.compile_cache())?),
             ("RIPGREP_CONFIG_PATH", text(&spec.toolbox.ripgrep_rc())?),
+            // The system's may name libraries to load, and node ends where it may not read it.
+            ("OPENSSL_CONF", "/dev/null".to_owned()),
             ("QWEN_CODE_NO_RELAUNCH", "true".to_owned()),
             ("QWEN_CODE_DISABLE_PRECONNECT", "1".to_owned()),
             ("QWEN_CODE_SYSTEM_SETTINGS_PATH", text(&settings)?),

@@ -38,8 +38,8 @@ pub(super) fn arguments(policy: &Policy) -> Vec<OsString> {
     ];
     args.extend(flags.map(OsString::from));
     args.extend(["--proc", "/proc", "--dev", "/dev"].map(OsString::from));
-    // The namespace has its own /proc and /dev.
-    for path in system::read().filter(|p| !p.starts_with("/proc") && !p.starts_with("/dev")) {
+    let system = system::read(&policy.execute);
+    for path in &system {
         bind(&mut args, "--ro-bind", path);
     }
     for path in &policy.read {
@@ -49,7 +49,7 @@ pub(super) fn arguments(policy: &Policy) -> Vec<OsString> {
         bind(&mut args, "--ro-bind", path);
         // Most loaders lie in a folder that is there already.
         if let Some(loader) =
-            system::loader(path).filter(|l| !system::read().any(|s| l.starts_with(s)))
+            system::loader(path).filter(|l| !system.iter().any(|s| l.starts_with(s)))
         {
             bind(&mut args, "--ro-bind", &loader);
         }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -11,8 +12,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit,
     kill_current_process_group, kill_process, pidfd_open, set_child_subreaper,
     set_parent_process_death_signal, setpgid, setrlimit, wait,
 };
@@ -20,13 +23,17 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
 };
 
-use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock};
+use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock, seccomp};
 
 /// How long what a child has left behind may take to die; only the kernel can hold it up.
 const SWEEP: Duration = Duration::from_millis(500);
 
 /// No file that a child writes may grow beyond this, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// A core file could hold the key. One byte is no room for any, and unlike none keeps it from a program that the
+/// system pipes it to.
+const NO_CORE_BYTES: u64 = 1;
 
 /// `ORDER PROGRAM ARGS…`: runs the program confined and ends as it ends.
 pub(super) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -69,12 +76,18 @@ fn start(
     } = order;
     let stdin = File::open(&policy.stdin)
         .map_err(|e| format!("cannot open {}: {e}", policy.stdin.display()))?;
+    // Bubblewrap has processes of its own; else signals are Landlock's to keep in.
+    let scoped = backend == Backend::Bubblewrap || landlock::scopes_signals();
+    let filter = seccomp::program(scoped)?;
+    let handed = hand_over(&seccomp::bytes(&filter))
+        .map_err(|e| format!("cannot hand the filter of system calls over: {e}"))?;
     let mut command = match (backend, bubblewrap) {
         (Backend::Landlock, _) => Command::new(program),
         (Backend::Bubblewrap, Some(bwrap)) => {
             let mut command = Command::new(bwrap);
             command
                 .args(bubblewrap::arguments(&policy))
+                .args(["--seccomp", &handed.as_raw_fd().to_string()])
                 .arg("--")
                 .arg(program);
             command
@@ -89,15 +102,20 @@ fn start(
         if getppid() != Some(helper) {
             return Err(io::Error::other("the helper is gone"));
         }
-        // A core file could hold the key.
-        limit(Resource::Core, 0)?;
+        limit(Resource::Core, NO_CORE_BYTES)?;
         limit(Resource::Fsize, MAX_FILE_BYTES)?;
+        // Whatever the worker has open, a child gets nothing but its three pipes.
+        close_the_rest_on_exec()?;
         if backend == Backend::Landlock {
-            landlock::restrict(&policy).map_err(|message| {
+            let told = |message: String| {
                 eprintln!("{HELPER_PREFIX}{message}");
                 io::Error::other("not confined")
-            })?;
+            };
+            landlock::restrict(&policy).map_err(told)?;
             drop_capabilities();
+            seccomp::apply(&filter).map_err(told)?;
+        } else {
+            fcntl_setfd(&handed, FdFlags::empty())?;
         }
         Ok(())
     };
@@ -106,6 +124,43 @@ fn start(
     command
         .spawn()
         .map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))
+}
+
+/// A file without a name that bubblewrap reads the filter from.
+fn hand_over(filter: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("filter", MemfdFlags::CLOEXEC)?);
+    file.write_all(filter)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Marks every descriptor but the three pipes to be closed when the child starts.
+fn close_the_rest_on_exec() -> io::Result<()> {
+    let first = libc::STDERR_FILENO + 1;
+    // SAFETY: it only marks descriptors.
+    let marked = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if marked == 0 {
+        return Ok(());
+    }
+    // Kernels before 5.11.
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    for fd in first..i32::try_from(most).unwrap_or(i32::MAX) {
+        // SAFETY: it only marks a descriptor; what is none is an error that says so.
+        if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::EBADF) {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
@@ -209,7 +264,7 @@ fn children() -> Vec<Pid> {
 
 fn end_like(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal() {
-        let _ = limit(Resource::Core, 0);
+        let _ = limit(Resource::Core, NO_CORE_BYTES);
         let _ = signal_hook::low_level::emulate_default_handler(signal);
         return exit_code(128 + signal);
     }

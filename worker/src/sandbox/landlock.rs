@@ -35,20 +35,33 @@ pub(super) fn limits_network() -> bool {
     abi() >= ABI::V4 as i32
 }
 
-/// One line for people.
+/// True from ABI 6 on.
+pub(super) fn scopes_signals() -> bool {
+    abi() >= ABI::V6 as i32
+}
+
+/// One line for people: what this kernel's version covers, and what only later ones would.
 pub(super) fn describe() -> String {
-    let abi = abi();
-    let mut covers = vec!["files"];
-    if abi >= ABI::V4 as i32 {
-        covers.push("TCP ports");
+    covers(abi())
+}
+
+fn covers(abi: i32) -> String {
+    let parts = [
+        (ABI::V4, "TCP ports"),
+        (ABI::V5, "device ioctls"),
+        (ABI::V6, "signals"),
+    ];
+    let (covered, missing): (Vec<_>, Vec<_>) = parts
+        .into_iter()
+        .partition(|(since, _)| abi >= *since as i32);
+    let names = |parts: Vec<(ABI, &'static str)>| parts.into_iter().map(|(_, name)| name);
+    let covered: Vec<_> = std::iter::once("files").chain(names(covered)).collect();
+    let missing: Vec<_> = names(missing).collect();
+    let mut text = format!("landlock ABI {abi}: {}", covered.join(", "));
+    if !missing.is_empty() {
+        text.push_str(&format!("; not {}", missing.join(", ")));
     }
-    if abi >= ABI::V5 as i32 {
-        covers.push("device ioctls");
-    }
-    if abi >= ABI::V6 as i32 {
-        covers.push("signals");
-    }
-    format!("landlock ABI {abi}: {}", covers.join(", "))
+    text
 }
 
 /// The kernel's Landlock version, 0 when it has none or does not use it.
@@ -100,8 +113,8 @@ fn add_files(
     let write = AccessFs::from_all(NEEDED) & !AccessFs::Execute;
     let device = read | AccessFs::WriteFile;
     let execute = AccessFs::ReadFile | AccessFs::Execute;
-    for path in system::read() {
-        rules = add(rules, path, read)?;
+    for path in system::read(&policy.execute) {
+        rules = add(rules, &path, read)?;
     }
     for path in system::write() {
         rules = add(rules, path, device)?;
@@ -134,4 +147,19 @@ fn add(
         access &= AccessFs::from_file(NEEDED);
     }
     Ok(rules.add_rule(PathBeneath::new(fd, access))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_what_a_version_covers_and_what_it_does_not() {
+        let old = "landlock ABI 3: files; not TCP ports, device ioctls, signals";
+        assert_eq!(covers(3), old);
+        assert_eq!(
+            covers(7),
+            "landlock ABI 7: files, TCP ports, device ioctls, signals"
+        );
+    }
 }

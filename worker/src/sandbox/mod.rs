@@ -1,9 +1,11 @@
 //! The kernel's layer: what a child may read, write, run and connect to, and who enforces it.
 
 mod bubblewrap;
+mod calls;
 mod helper;
 mod landlock;
 mod probe;
+mod seccomp;
 mod system;
 
 use std::ffi::OsStr;
@@ -70,12 +72,13 @@ struct Order {
 }
 
 impl Sandbox {
-    /// Finds what this machine can enforce: Landlock, else bubblewrap. `helper` is the program that answers to
+    /// Finds what this machine can enforce: Landlock, else bubblewrap, and with either a filter of system calls. `helper` is the program that answers to
     /// `helper_main`; None means this very binary.
     ///
     /// # Errors
-    /// When neither can be enforced; the text says how to mend it.
+    /// When they cannot be enforced; the text says how to mend it.
     pub fn detect(helper: Option<&Path>) -> Result<Sandbox, SandboxError> {
+        seccomp::check().map_err(SandboxError)?;
         let why = match landlock::check() {
             Ok(()) => return Ok(Self::new(Backend::Landlock, helper, None)),
             Err(why) => why,
@@ -93,6 +96,7 @@ impl Sandbox {
     /// # Errors
     /// When it is not installed or does not work here.
     pub fn bubblewrap(helper: Option<&Path>) -> Result<Sandbox, SandboxError> {
+        seccomp::check().map_err(SandboxError)?;
         match bubblewrap::find() {
             Ok(path) => Ok(Self::new(Backend::Bubblewrap, helper, Some(path))),
             Err(why) => Err(SandboxError(format!("{why}; install bubblewrap"))),
@@ -111,10 +115,13 @@ impl Sandbox {
 
     /// One line for people: who enforces, and what it covers.
     pub fn describe(&self) -> String {
-        match self.backend {
+        let files = match self.backend {
             Backend::Landlock => landlock::describe(),
-            Backend::Bubblewrap => "bubblewrap: files and processes, not the network".to_owned(),
-        }
+            Backend::Bubblewrap => {
+                "bubblewrap: files, processes and signals; not TCP ports".to_owned()
+            }
+        };
+        format!("{files}; {}", seccomp::describe())
     }
 
     /// True when connections are limited to the ports of the policy.

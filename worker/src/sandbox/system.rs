@@ -1,4 +1,7 @@
-//! What any program needs of the system to start: libraries, loader, a few files of /etc, /proc and /dev.
+//! What any program needs of the system to start: its loader and the shared libraries.
+//!
+//! Nothing else was needed by node, qwen, ripgrep and a shell: no names of users and hosts (the model is reached by
+//! number), no certificates, no time zones, nothing of /proc, /sys or /dev but `/dev/null`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,46 +14,45 @@ const READ: &[&str] = &[
     "/usr/lib",
     "/usr/lib32",
     "/usr/lib64",
-    "/usr/local/lib",
-    "/nix/store",
-    "/gnu/store",
-    "/usr/share/ca-certificates",
-    "/usr/share/locale",
-    "/usr/share/zoneinfo",
-    "/etc/ca-certificates",
-    "/etc/crypto-policies",
-    "/etc/gai.conf",
-    "/etc/group",
-    "/etc/host.conf",
-    "/etc/hosts",
     "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/localtime",
-    "/etc/nsswitch.conf",
-    "/etc/passwd",
-    "/etc/pki/tls",
-    "/etc/resolv.conf",
-    "/etc/services",
-    "/etc/ssl",
-    "/etc/timezone",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/stat",
-    "/proc/version",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/zero",
-    "/sys/devices/system/cpu",
-    "/sys/fs/cgroup",
 ];
+
+/// Whole systems in one folder: read where a program lies in it.
+const STORES: &[&str] = &["/nix/store", "/gnu/store"];
+
+/// Besides libraries there are other people's programs and packages: only the libraries themselves are read.
+const LOCAL: &str = "/usr/local/lib";
 
 /// May be written as well.
 const WRITE: &[&str] = &["/dev/null"];
 
-/// The paths of the system that exist on this machine.
-pub(super) fn read() -> impl Iterator<Item = &'static Path> {
-    READ.iter().map(Path::new).filter(|p| p.exists())
+/// The paths of the system that exist on this machine and that these programs may need.
+pub(super) fn read(programs: &[PathBuf]) -> Vec<PathBuf> {
+    let of_a_program = |store: &&&str| programs.iter().any(|program| program.starts_with(**store));
+    let stores = STORES.iter().filter(of_a_program);
+    let whole = READ.iter().chain(stores).map(PathBuf::from);
+    let whole = whole.filter(|path| path.exists());
+    whole.chain(libraries(Path::new(LOCAL))).collect()
+}
+
+/// The shared libraries in a folder and in the folders for one architecture below it.
+fn libraries(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let inside = |path: &Path| -> Vec<PathBuf> {
+        let found = entries(path).map(|entry| entry.path());
+        found
+            .filter(|path| is_library(path) && path.is_file())
+            .collect()
+    };
+    let multiarch = entries(folder)
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with("-linux-gnu"))
+        .flat_map(|entry| inside(&entry.path()));
+    inside(folder).into_iter().chain(multiarch).collect()
+}
+
+fn is_library(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".so") || name.contains(".so.")
 }
 
 /// The devices that may be written.
@@ -99,6 +101,43 @@ fn interpreter(elf: &[u8]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_local_libraries_only_themselves_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let multiarch = dir.path().join("x86_64-linux-gnu");
+        let packages = dir.path().join("node_modules");
+        for folder in [&multiarch, &packages] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let library = dir.path().join("libnode.so.127");
+        let other = multiarch.join("libz.so");
+        for file in [
+            &library,
+            &other,
+            &dir.path().join("secret.so-not"),
+            &dir.path().join("notes.txt"),
+            &packages.join("addon.so"),
+        ] {
+            std::fs::write(file, "").unwrap();
+        }
+        assert_eq!(libraries(dir.path()), [library, other]);
+        assert!(libraries(Path::new("/nonexistent")).is_empty());
+    }
+
+    #[test]
+    fn nothing_of_the_system_names_users_hosts_or_processes() {
+        for path in read(&[PathBuf::from("/usr/bin/node")]) {
+            let libraries = ["/lib", "/usr/lib", "/usr/local/lib"];
+            assert!(
+                path == Path::new("/etc/ld.so.cache")
+                    || libraries
+                        .iter()
+                        .any(|lib| path.to_string_lossy().starts_with(lib)),
+                "{path:?}"
+            );
+        }
+    }
 
     #[test]
     fn finds_the_loader_of_a_dynamic_program() {
