@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use conductor_worker::sandbox::{Policy, Probe, Sandbox};
+use conductor_worker::sandbox::{Check, Field, Policy, Probe, Sandbox};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_conductor");
 
@@ -24,6 +24,26 @@ fn bubblewrap_refuses_everything_it_must() {
     let sandbox = Sandbox::bubblewrap(Some(Path::new(HELPER))).unwrap();
     let probe = probe(&sandbox);
     assert_eq!(probe.failures().collect::<Vec<_>>(), Vec::<&_>::new());
+}
+
+/// Whatever a check of the probe needs to fail is there when nothing confines.
+#[test]
+fn without_a_sandbox_every_attempt_of_the_probe_succeeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::detect(Some(Path::new(HELPER))).unwrap();
+    let field = Field::lay_out(dir.path(), &sandbox).unwrap();
+    let mut unconfined = std::process::Command::new(HELPER);
+    unconfined
+        .args(field.arguments().unwrap())
+        .current_dir(dir.path().join("jobs/own"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let checks = field.judge(&mut unconfined).unwrap();
+    let held: Vec<&Check> = checks
+        .iter()
+        .filter(|check| check.ok && check.detail != "allowed")
+        .collect();
+    assert_eq!(held, Vec::<&Check>::new());
 }
 
 /// A confined shell that starts one process in a session of its own and forgets another one, and then does `last`.

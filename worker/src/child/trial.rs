@@ -209,6 +209,7 @@ fn check(what: &str, ok: bool, detail: &str) -> Check {
         what: what.to_owned(),
         ok,
         detail: detail.chars().take(300).collect(),
+        refused_by: None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-pub use probe::{Check, Probe};
+pub use probe::{Check, Field, Probe};
 
 /// Exit code of the helper when it could not confine or could not start what it was given.
 pub const EXIT_UNAVAILABLE: i32 = 125;
