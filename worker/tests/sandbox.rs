@@ -1,9 +1,14 @@
 //! The sandbox holds, seen from outside: by its probe, and by what a confined process can still do.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use conductor_worker::sandbox::{Check, Field, Policy, Probe, Sandbox};
+use conductor_worker::sandbox::{
+    Check, EXIT_UNAVAILABLE, Field, HELPER_PREFIX, Policy, Probe, Sandbox,
+};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_conductor");
 
@@ -26,13 +31,85 @@ fn bubblewrap_refuses_everything_it_must() {
     assert_eq!(probe.failures().collect::<Vec<_>>(), Vec::<&_>::new());
 }
 
+/// Lets a command start where the kernel takes no filter of system calls.
+fn without_filters(command: &mut Command) {
+    let refused = [(libc::SYS_seccomp, Vec::new())].into_iter().collect();
+    let (allow, refuse) = (
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EINVAL as u32),
+    );
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(refused, allow, refuse, arch).unwrap();
+    let filter = BpfProgram::try_from(filter).unwrap();
+    let apply = move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other);
+    // SAFETY: the filter was made before; applying it takes no lock.
+    unsafe { command.pre_exec(apply) };
+}
+
+#[test]
+fn where_the_kernel_takes_no_filter_nothing_starts_and_the_reason_is_told() {
+    for sandbox in both() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = std::fs::canonicalize(dir.path()).unwrap();
+        let (stdin, made) = (folder.join("stdin"), folder.join("made"));
+        std::fs::write(&stdin, "").unwrap();
+        let touch = std::fs::canonicalize(which::which("touch").unwrap()).unwrap();
+        let policy = Policy {
+            write: vec![folder.clone()],
+            execute: vec![touch.clone()],
+            cwd: folder,
+            stdin,
+            ..Policy::default()
+        };
+        let start = |command: &mut Command| {
+            let child = command.spawn().unwrap();
+            child.wait_with_output().unwrap()
+        };
+        let mut command = sandbox.command(&policy, &touch, &[&made]).unwrap();
+        without_filters(&mut command);
+        let ended = start(&mut command);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(EXIT_UNAVAILABLE), "{said}");
+        assert!(
+            said.starts_with(HELPER_PREFIX) && said.contains("no filter of system calls"),
+            "{said}"
+        );
+        assert!(!made.exists());
+        // With filters the same command does its work.
+        let mut command = sandbox.command(&policy, &touch, &[&made]).unwrap();
+        let mut child = command.spawn().unwrap();
+        let leash = child.stdin.take();
+        assert!(child.wait().unwrap().success() && made.exists());
+        drop(leash);
+    }
+}
+
+#[test]
+fn doctor_says_that_the_kernel_takes_no_filter() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut doctor = Command::new(HELPER);
+    doctor
+        .args(["doctor", "--database", "postgres://127.0.0.1:1/none"])
+        .arg("--state-dir")
+        .arg(dir.path());
+    without_filters(&mut doctor);
+    let told = doctor.output().unwrap();
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(!told.status.success());
+    let line = said.lines().find(|line| line.contains("sandbox")).unwrap();
+    assert!(
+        line.contains("takes no filter of system calls") && line.contains("CONFIG_SECCOMP_FILTER"),
+        "{said}"
+    );
+}
+
 /// Whatever a check of the probe needs to fail is there when nothing confines.
 #[test]
 fn without_a_sandbox_every_attempt_of_the_probe_succeeds() {
     let dir = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::detect(Some(Path::new(HELPER))).unwrap();
     let field = Field::lay_out(dir.path(), &sandbox).unwrap();
-    let mut unconfined = std::process::Command::new(HELPER);
+    let mut unconfined = Command::new(HELPER);
     unconfined
         .args(field.arguments().unwrap())
         .current_dir(dir.path().join("jobs/own"))

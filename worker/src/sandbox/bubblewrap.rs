@@ -57,6 +57,8 @@ pub(super) fn arguments(policy: &Policy) -> Vec<OsString> {
     for path in &policy.write {
         bind(&mut args, "--bind", path);
     }
+    // What holds the mounts together is memory that nobody needs to write.
+    args.extend(["--remount-ro", "/"].map(OsString::from));
     args.extend([OsString::from("--chdir"), policy.cwd.clone().into()]);
     args
 }

@@ -78,6 +78,7 @@ fn start(
         .map_err(|e| format!("cannot open {}: {e}", policy.stdin.display()))?;
     // Bubblewrap has processes of its own; else signals are Landlock's to keep in.
     let scoped = backend == Backend::Bubblewrap || landlock::scopes_signals();
+    seccomp::check()?;
     let filter = seccomp::program(scoped)?;
     let handed = hand_over(&seccomp::bytes(&filter))
         .map_err(|e| format!("cannot hand the filter of system calls over: {e}"))?;

@@ -195,3 +195,83 @@ fn condition(
 ) -> Made<SeccompCondition> {
     SeccompCondition::new(argument, length, op, value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What would lead out of the sandbox, or change what it may only read, whatever else is allowed one day.
+    #[rustfmt::skip]
+    const NEVER: &[c_long] = &[
+        libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendmmsg,
+        libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register,
+        libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_kcmp,
+        libc::SYS_process_madvise, libc::SYS_pidfd_open, libc::SYS_pidfd_getfd, libc::SYS_pidfd_send_signal,
+        libc::SYS_tkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo,
+        libc::SYS_setpriority, libc::SYS_sched_setaffinity, libc::SYS_sched_setscheduler, libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam, libc::SYS_ioprio_set, libc::SYS_migrate_pages, libc::SYS_move_pages,
+        libc::SYS_keyctl, libc::SYS_add_key, libc::SYS_request_key,
+        libc::SYS_mount, libc::SYS_umount2, libc::SYS_move_mount, libc::SYS_open_tree, libc::SYS_fsopen,
+        libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_mount_setattr, libc::SYS_pivot_root,
+        libc::SYS_chroot, libc::SYS_unshare, libc::SYS_setns, libc::SYS_clone3,
+        libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_userfaultfd, libc::SYS_fanotify_init,
+        libc::SYS_inotify_init1, libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
+        libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_reboot, libc::SYS_swapon, libc::SYS_acct,
+        libc::SYS_quotactl, libc::SYS_sync, libc::SYS_syncfs, libc::SYS_syslog, libc::SYS_personality,
+        libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setgroups, libc::SYS_setresuid, libc::SYS_capset,
+        libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr,
+        libc::SYS_removexattr, libc::SYS_fremovexattr, libc::SYS_mknodat, libc::SYS_flock,
+        libc::SYS_name_to_handle_at, libc::SYS_open_by_handle_at, libc::SYS_memfd_create, libc::SYS_memfd_secret,
+        libc::SYS_execveat, libc::SYS_shmget, libc::SYS_shmat, libc::SYS_msgget, libc::SYS_semget,
+        libc::SYS_mq_open, libc::SYS_seccomp, libc::SYS_landlock_create_ruleset,
+    ];
+
+    #[test]
+    fn what_leads_out_is_never_allowed_and_what_is_pretended_is_not_done() {
+        let rules = rules(true).unwrap();
+        let pretended = PRETENDED.iter().chain(PRETENDED_LEGACY);
+        for call in NEVER.iter().chain(pretended) {
+            assert!(!rules.contains_key(call), "{call}");
+        }
+        #[cfg(target_arch = "x86_64")]
+        for call in [
+            libc::SYS_mknod,
+            libc::SYS_chown,
+            libc::SYS_lchown,
+            libc::SYS_uselib,
+            libc::SYS_modify_ldt,
+        ] {
+            assert!(!rules.contains_key(&call), "{call}");
+        }
+        for terminal in [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSCTTY] {
+            assert!(!IOCTLS.contains(&u64::from(terminal)), "{terminal}");
+        }
+    }
+
+    #[test]
+    fn signals_are_allowed_only_where_something_else_keeps_them_in() {
+        for call in SIGNALS {
+            assert!(rules(true).unwrap().contains_key(call));
+            assert!(!rules(false).unwrap().contains_key(call));
+        }
+    }
+
+    #[test]
+    fn every_rule_that_has_terms_has_at_least_one() {
+        // The library takes an empty list for "always".
+        for call in [
+            libc::SYS_ioctl,
+            libc::SYS_fcntl,
+            libc::SYS_prctl,
+            libc::SYS_prlimit64,
+            libc::SYS_clone,
+            libc::SYS_socket,
+            libc::SYS_socketpair,
+            libc::SYS_sendto,
+            libc::SYS_sendmsg,
+            libc::SYS_setsockopt,
+        ] {
+            assert!(!rules(true).unwrap()[&call].is_empty(), "{call}");
+        }
+    }
+}

@@ -49,12 +49,13 @@ impl Tries<'_> {
 
     fn must_fail<T>(&mut self, what: &str, tried: io::Result<T>) {
         let refused_by = tried.as_ref().err().map(|error| {
-            // Nothing else that is tried here is unknown to the kernel.
-            let unknown = error.raw_os_error() == Some(libc::ENOSYS);
-            if unknown {
-                "seccomp"
-            } else {
-                &self.spec.backend
+            match error.raw_os_error() {
+                // Nothing that is tried here is unknown to the kernel.
+                Some(libc::ENOSYS) => "seccomp",
+                Some(libc::EBADF) => "closed descriptors",
+                Some(_) => &self.spec.backend,
+                // It was ended, and left nothing.
+                None => "resource limits",
             }
             .to_owned()
         });
