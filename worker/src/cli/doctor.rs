@@ -26,6 +26,10 @@ use crate::snapshot::remove_tree;
 pub struct DoctorArgs {
     #[command(flatten)]
     machine: MachineArgs,
+    /// Attack this machine's sandbox instead: the real child is asked to write, read and run what it must not, with all
+    /// layers and with one layer alone, and a table says who refused what. Needs neither server nor model
+    #[arg(long)]
+    attack: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -53,9 +57,12 @@ pub fn run(args: DoctorArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if args.attack {
+        return super::attack::run(&config, args.json);
+    }
     let runtime = super::runtime();
     let mut lines = Vec::new();
-    let colors = !args.json && supports_color();
+    let colors = !args.json && output::supports_color();
     let mut tell = |line: Line| {
         if !args.json {
             output::print(&shown(&line, colors));
@@ -239,11 +246,6 @@ async fn text(db: &Db, sql: &str) -> Result<Option<String>, Failure> {
         Some(row) => Ok(row.try_get(0)?),
         None => Ok(None),
     }
-}
-
-fn supports_color() -> bool {
-    use std::io::IsTerminal;
-    std::io::stdout().is_terminal() && super::env("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn shown(line: &Line, colors: bool) -> String {

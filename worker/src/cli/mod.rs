@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. People's commands are thin calls of the SQL surface.
 
+mod attack;
 #[cfg(feature = "cli")]
 mod cancel;
 #[cfg(feature = "cli")]

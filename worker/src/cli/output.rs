@@ -1,6 +1,6 @@
 //! What is shown on a terminal, made harmless first: a model may have written it.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Prints to standard output. A reader that went away is no error.
 pub fn print(text: &str) {
@@ -10,6 +10,11 @@ pub fn print(text: &str) {
     {
         eprintln!("error: cannot write to standard output: {error}");
     }
+}
+
+/// Whether standard output is a terminal, and nobody asked for no colours.
+pub fn supports_color() -> bool {
+    std::io::stdout().is_terminal() && super::env("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Text of several lines without terminal escapes and control characters; line ends and tabs stay.

@@ -124,6 +124,14 @@ impl Sandbox {
         format!("{files}; {}", seccomp::describe())
     }
 
+    /// Who enforces what concerns files, as people call it.
+    pub fn backend_name(&self) -> &'static str {
+        match self.backend {
+            Backend::Landlock => "landlock",
+            Backend::Bubblewrap => "bubblewrap",
+        }
+    }
+
     /// True when connections are limited to the ports of the policy.
     pub fn limits_network(&self) -> bool {
         self.backend == Backend::Landlock && landlock::limits_network()

@@ -113,7 +113,7 @@ impl Field {
             left_open: left_open.as_raw_fd(),
             worker: std::process::id(),
             secret_at: secret.as_ptr() as u64,
-            backend: if landlock { "landlock" } else { "bubblewrap" }.to_owned(),
+            backend: sandbox.backend_name().to_owned(),
             limits_network: sandbox.limits_network(),
             limits_programs: landlock,
         };
