@@ -79,6 +79,19 @@ where k.owner <> (select e.extowner from pg_extension e where e.extname = 'condu
 select a.grantee::regrole::text as may_create from pg_namespace n cross join lateral aclexplode(n.nspacl) a
 where n.nspname = 'conductor' and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner;
 
+-- What was given can be taken back, as the reference says, and leaves nothing.
+revoke all on schema conductor from conductor_regress_operator;
+revoke all on all functions in schema conductor from conductor_regress_operator;
+revoke all on all tables in schema conductor from conductor_regress_operator;
+select count(*) > 0 as others_keep_theirs, count(*) filter (where k.grantee = 'conductor_regress_operator'::regrole) as left
+from (
+    select a.grantee from pg_class c cross join lateral aclexplode(c.relacl) a where c.relnamespace = 'conductor'::regnamespace
+    union all
+    select a.grantee from pg_proc p cross join lateral aclexplode(p.proacl) a where p.pronamespace = 'conductor'::regnamespace
+    union all
+    select a.grantee from pg_namespace n cross join lateral aclexplode(n.nspacl) a where n.nspname = 'conductor') k
+where k.grantee <> (select e.extowner from pg_extension e where e.extname = 'conductor');
+
 drop owned by conductor_regress_stranger, conductor_regress_launcher, conductor_regress_granted, conductor_regress_worker,
     conductor_regress_operator;
 drop role conductor_regress_stranger, conductor_regress_launcher, conductor_regress_granted, conductor_regress_worker,
