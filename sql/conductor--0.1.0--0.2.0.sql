@@ -1696,17 +1696,24 @@ $$;
 -- make those grants a part of the extension, and dumps would leave them out.
 do $$
 declare
-    v_new   regprocedure;
+    v_new   record;
     v_owner regrole := (select e.extowner from pg_catalog.pg_extension e where e.extname = 'conductor');
 begin
+    -- What was there before is nobody's whom it was not granted to: PUBLIC may call only what is new. ALTER DEFAULT
+    -- PRIVILEGES may have given that to others as well.
     for v_new in
-        select p.oid from pg_catalog.pg_depend d
+        select p.oid::regprocedure as function, array(
+            select a.grantee::regrole from pg_catalog.aclexplode(p.proacl) a
+            where a.grantee not in (0, p.proowner, v_owner)) as others
+        from pg_catalog.pg_depend d
         join pg_catalog.pg_extension e on d.refclassid = 'pg_catalog.pg_extension'::regclass and d.refobjid = e.oid
         join pg_catalog.pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
-        where e.extname = 'conductor' and d.deptype = 'e' and p.proacl is null
+        where e.extname = 'conductor' and d.deptype = 'e'
+          and (p.proacl is null or exists (select from pg_catalog.aclexplode(p.proacl) a where a.grantee = 0))
     loop
-        execute format('alter function %s owner to %s', v_new, v_owner);
-        execute format('revoke all on function %s from public', v_new);
+        execute format('alter function %s owner to %s', v_new.function, v_owner);
+        execute format('revoke all on function %s from %s', v_new.function,
+            array_to_string(array['public'] || v_new.others::text[], ', '));
     end loop;
 end
 $$;

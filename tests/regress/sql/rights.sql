@@ -4,12 +4,19 @@
 \set SHOW_CONTEXT never
 set client_min_messages = error;
 drop extension if exists conductor;
-create extension conductor;
 create role conductor_regress_stranger;
 create role conductor_regress_launcher;
 create role conductor_regress_granted;
 create role conductor_regress_worker;
 create role conductor_regress_operator;
+-- Whoever is given all that is created is not given this.
+alter default privileges grant all on tables to conductor_regress_stranger;
+alter default privileges grant all on sequences to conductor_regress_stranger;
+alter default privileges grant all on functions to conductor_regress_stranger, public;
+create extension conductor;
+alter default privileges revoke all on tables from conductor_regress_stranger;
+alter default privileges revoke all on sequences from conductor_regress_stranger;
+alter default privileges revoke all on functions from conductor_regress_stranger;
 select conductor.grant_launcher('conductor_regress_launcher'), conductor.grant_launcher('conductor_regress_granted'),
        conductor.grant_worker('conductor_regress_worker'), conductor.grant_operator('conductor_regress_operator');
 select conductor.project_register('rights', '/srv/rights') is not null as registered;
@@ -78,6 +85,16 @@ where k.owner <> (select e.extowner from pg_extension e where e.extname = 'condu
 -- Whoever could create in the schema could stand in for what is called there.
 select a.grantee::regrole::text as may_create from pg_namespace n cross join lateral aclexplode(n.nspacl) a
 where n.nspname = 'conductor' and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner;
+
+-- The same after an upgrade, for what is new.
+drop extension conductor;
+create extension conductor version '0.1.0';
+alter default privileges grant all on functions to conductor_regress_stranger;
+alter extension conductor update;
+alter default privileges revoke all on functions from conductor_regress_stranger;
+select count(*) as stranger_may_call from pg_proc p
+where p.pronamespace = 'conductor'::regnamespace and has_function_privilege('conductor_regress_stranger', p.oid, 'execute');
+select conductor.grant_launcher('conductor_regress_launcher'), conductor.grant_operator('conductor_regress_operator');
 
 -- What was given can be taken back, as the reference says, and leaves nothing.
 revoke all on schema conductor from conductor_regress_operator;
