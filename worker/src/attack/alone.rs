@@ -191,10 +191,9 @@ pub(super) async fn snapshot(
     Ok(attempts.collect())
 }
 
-fn writes(target: &Path) -> [Ask; 3] {
+fn writes(target: &Path) -> [Ask; 2] {
     [
         Ask::write(target.join("written")),
-        Ask::edit(target.join("file")),
         Ask::command(target.join("command")),
     ]
 }
@@ -209,13 +208,20 @@ fn only_if(layer: &str, mut attempts: Vec<Attempt>) -> Vec<Attempt> {
     attempts
 }
 
+/// The kernel lets the target be written, and a shell be run to do it.
 fn allow_writing(job: &mut Job, place: &Place) {
     job.policy.write.push(place.target.clone());
+    let shells = ["bash", "sh"]
+        .into_iter()
+        .filter_map(|name| which::which(name).ok());
+    let shells = shells.filter_map(|path| fs::canonicalize(path).ok());
+    job.policy.execute.extend(shells);
     job.args
         .push(format!("--add-dir={}", place.target.display()));
 }
 
 fn approve_everything(job: &mut Job) -> io::Result<()> {
+    find_programs(job);
     for arg in &mut job.args {
         if arg.starts_with("--approval-mode=") {
             *arg = "--approval-mode=yolo".to_owned();
@@ -227,6 +233,7 @@ fn approve_everything(job: &mut Job) -> io::Result<()> {
 }
 
 fn offer_every_tool(job: &mut Job) -> io::Result<()> {
+    find_programs(job);
     job.args.retain(|arg| !arg.starts_with("--exclude-tools="));
     settings(job, |settings| {
         settings["permissions"] = json!({});
@@ -234,6 +241,15 @@ fn offer_every_tool(job: &mut Job) -> io::Result<()> {
             settings["tools"][list] = json!([]);
         }
     })
+}
+
+/// That a shell is not found is nobody's refusal.
+fn find_programs(job: &mut Job) {
+    for (name, value) in &mut job.env {
+        if *name == "PATH" && !value.contains("/usr/bin") {
+            value.push_str(":/usr/local/bin:/usr/bin:/bin");
+        }
+    }
 }
 
 /// Changes the settings that nothing overrides.

@@ -10,7 +10,7 @@ pub(super) async fn attack(ground: &Ground<'_>, place: &Place) -> Result<Vec<Att
     let (target, snapshot) = (&place.target, &place.snapshot);
     let asks = [
         Ask::write(target.join("written")),
-        Ask::edit(snapshot.join("file")),
+        Ask::write(snapshot.join("file")),
         Ask::command(target.join("command")),
         Ask::read(target.join("secret")),
     ];

@@ -86,16 +86,6 @@ impl Ask {
         }
     }
 
-    pub fn edit(path: PathBuf) -> Ask {
-        let arguments =
-            json!({ "file_path": path, "old_string": "as it was", "new_string": OWNED });
-        Ask {
-            what: "edit a file",
-            call: ("edit", arguments),
-            sign: Sign::Written(path),
-        }
-    }
-
     pub fn command(path: PathBuf) -> Ask {
         let command = format!("echo {OWNED} > '{}'", path.display());
         let arguments = json!({ "command": command, "is_background": false });

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::child::{ChildError, Qwen, Toolbox};
+use crate::child::{ChildError, Qwen, Toolbox, trial};
 use crate::sandbox::Sandbox;
 use crate::snapshot::remove_tree;
 
@@ -48,6 +48,8 @@ pub async fn attack(
         toolbox,
         git,
     };
+    // What is compiled in a first trial is read by all the others; what else it sees, `doctor` tells.
+    let _ = trial(qwen, sandbox, toolbox, &root).await;
     let tried = attack_in(&ground, &root).await;
     let _ = remove_tree(&root);
     tried
