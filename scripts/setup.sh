@@ -21,7 +21,7 @@ apt_install() {
 
 setup_build() {
   apt_install ca-certificates gcc g++ make pkg-config git clang libclang-dev postgresql-15 \
-    postgresql-client-15 postgresql-server-dev-15 bubblewrap
+    postgresql-client-15 postgresql-server-dev-15 bubblewrap systemd
   command -v cargo >/dev/null || fail "no Rust toolchain found" "install one from https://rustup.rs, then run this again"
   if ! "$TOOLS/bin/cargo-pgrx" pgrx --version 2>/dev/null | grep -qF " $PGRX_VERSION"; then
     say "building cargo-pgrx $PGRX_VERSION (about five minutes, once)"
