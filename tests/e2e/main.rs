@@ -26,6 +26,7 @@ mod model_errors;
 mod own_flows;
 mod prompts;
 mod random_clients;
+mod relay;
 mod repertoire;
 mod resources;
 mod strangers;

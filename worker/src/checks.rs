@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::child::{Qwen, Toolbox, trial};
 use crate::config::Config;
-use crate::credentials::{self, Credentials};
+use crate::credentials;
 use crate::home;
+use crate::relay::Upstream;
 use crate::sandbox::{Check, Sandbox};
 use crate::shortage;
 
@@ -63,7 +64,7 @@ pub struct Tools {
     pub qwen: Qwen,
     pub sandbox: Sandbox,
     pub toolbox: Toolbox,
-    pub credentials: Credentials,
+    pub upstream: Upstream,
 }
 
 /// What was looked at, and the tools if all of it is in order.
@@ -127,20 +128,20 @@ pub async fn self_check(
     let qwen = keep(&mut lines, find_qwen(config).await);
     keep(&mut lines, find_git());
     let sandbox = keep(&mut lines, find_sandbox(scratch).await);
-    let credentials = keep(&mut lines, find_model(config, env));
+    let upstream = keep(&mut lines, find_model(config, env));
     let toolbox = match (&qwen, &sandbox) {
         (Some(qwen), Some(sandbox)) => keep(&mut lines, try_child(qwen, sandbox, scratch).await),
         _ => None,
     };
-    let tools = match (qwen, sandbox, toolbox, credentials) {
-        (Some(qwen), Some(sandbox), Some(toolbox), Some(credentials))
+    let tools = match (qwen, sandbox, toolbox, upstream) {
+        (Some(qwen), Some(sandbox), Some(toolbox), Some(upstream))
             if lines.iter().all(|line| line.ok) =>
         {
             Some(Tools {
                 qwen,
                 sandbox,
                 toolbox,
-                credentials,
+                upstream,
             })
         }
         _ => None,
@@ -316,16 +317,15 @@ fn line_of(layer: &str, check: &Check) -> Line {
     }
 }
 
-fn find_model(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Found<Credentials> {
-    match credentials::load(config.credentials.as_deref(), env) {
-        Ok(found) => (
-            vec![Line::good("model address", found.base_url.clone())],
-            Some(found),
-        ),
-        Err(error) => (
-            vec![Line::bad("model address", error.to_string(), error.cure())],
-            None,
-        ),
+fn find_model(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Found<Upstream> {
+    let name = "model address";
+    let found = match credentials::load(config.credentials.as_deref(), env) {
+        Ok(found) => found,
+        Err(error) => return (vec![Line::bad(name, error.to_string(), error.cure())], None),
+    };
+    match Upstream::new(&found) {
+        Ok(upstream) => (vec![Line::good(name, upstream.base_url())], Some(upstream)),
+        Err(error) => (vec![Line::bad(name, error, "")], None),
     }
 }
 

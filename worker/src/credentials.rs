@@ -55,6 +55,8 @@ pub enum CredentialsError {
     BadAddress(String),
     #[error("{BASE_URL} must hold no user name or password")]
     UserInAddress,
+    #[error("{BASE_URL} must hold no ? or #: paths are put behind it")]
+    QueryInAddress,
 }
 
 impl CredentialsError {
@@ -69,7 +71,8 @@ impl CredentialsError {
             }
             CredentialsError::NoAddress
             | CredentialsError::BadAddress(_)
-            | CredentialsError::UserInAddress => {
+            | CredentialsError::UserInAddress
+            | CredentialsError::QueryInAddress => {
                 format!(
                     "set {BASE_URL} (for instance http://127.0.0.1:8080/v1) and {API_KEY}, \
                      in the environment or in the file given by --credentials"
@@ -119,6 +122,7 @@ fn checked_address(url: String) -> Result<String, CredentialsError> {
     let host = rest.and_then(|r| r.split(['/', '?', '#']).next());
     match host {
         Some(host) if host.contains('@') => Err(CredentialsError::UserInAddress),
+        Some(_) if url.contains(['?', '#']) => Err(CredentialsError::QueryInAddress),
         Some(host) if !host.is_empty() && !url.contains(char::is_whitespace) => Ok(url.to_owned()),
         _ => Err(CredentialsError::BadAddress(url.to_owned())),
     }
@@ -239,9 +243,15 @@ mod tests {
             assert!(matches!(error, CredentialsError::BadAddress(_)), "{bad}");
             assert!(error.cure().contains(BASE_URL));
         }
-        let env = |name: &str| (name == BASE_URL).then(|| "http://me:secret@host/v1".to_owned());
-        let error = load(None, &env).unwrap_err();
-        assert!(!error.to_string().contains("secret"));
+        for secret in [
+            "http://me:secret@host/v1",
+            "http://host/v1?key=secret",
+            "http://host/v1#secret",
+        ] {
+            let env = |name: &str| (name == BASE_URL).then(|| secret.to_owned());
+            let error = load(None, &env).unwrap_err();
+            assert!(!error.to_string().contains("secret") && !error.cure().is_empty());
+        }
     }
 
     #[test]

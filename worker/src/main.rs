@@ -7,5 +7,9 @@ fn main() -> ExitCode {
     if let Some(code) = conductor_worker::sandbox::helper_main() {
         return code;
     }
+    if let Err(error) = conductor_worker::sealed::seal() {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
     conductor_worker::cli::main()
 }

@@ -120,6 +120,8 @@ impl Conductor {
         let environment = Environment {
             database: cluster.url(&database),
             model_url: model.base_url(),
+            key: "scripted".into(),
+            log_level: String::new(),
             allowed: folder.join("projects"),
             folder: folder.clone(),
             slots: setup.slots.unwrap_or(2),

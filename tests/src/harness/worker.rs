@@ -15,6 +15,10 @@ pub struct Environment {
     pub database: String,
     /// Address of the model.
     pub model_url: String,
+    /// What opens the model.
+    pub key: String,
+    /// How talkative the program is; its own default where this is empty.
+    pub log_level: String,
     /// State, home and log stand here.
     pub folder: PathBuf,
     /// Root below which it serves projects.
@@ -55,7 +59,8 @@ impl Environment {
             .env("CONDUCTOR_NODE", node)
             .env("CONDUCTOR_WORKER_NAME", &self.name)
             .env("OPENAI_BASE_URL", &self.model_url)
-            .env("OPENAI_API_KEY", "scripted")
+            .env("OPENAI_API_KEY", &self.key)
+            .env("CONDUCTOR_LOG", &self.log_level)
             .current_dir(&self.folder)
             .stdin(Stdio::null());
         if let Some(most) = self.open_files {

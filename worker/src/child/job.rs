@@ -135,7 +135,7 @@ impl Job {
             ("QWEN_CODE_SYSTEM_DEFAULTS_PATH", text(&defaults)?),
             ("QWEN_CODE_TRUSTED_FOLDERS_PATH", text(&trusted)?),
             ("OPENAI_BASE_URL", spec.model.base_url.clone()),
-            ("OPENAI_API_KEY", spec.model.api_key.clone()),
+            ("OPENAI_API_KEY", spec.model.api_key.expose().to_owned()),
             ("OPENAI_MODEL", spec.model.name.clone()),
         ];
         let policy = Policy {

@@ -1,20 +1,13 @@
-//! The model's address and key.
-
-use std::io;
-use std::time::Duration;
-
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+//! Where a child finds its model, and what it shows there.
 
 use super::ChildError;
+use crate::credentials::Secret;
 
-const REACH: Duration = Duration::from_secs(5);
-
-/// Where the model is and what opens it. `Debug` shows neither key nor password.
+/// What a child is told of its model. `Debug` shows neither key nor password.
 #[derive(Clone)]
 pub struct Model {
     pub base_url: String,
-    pub api_key: String,
+    pub api_key: Secret,
     pub name: String,
 }
 
@@ -28,24 +21,6 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
-    /// Whether somebody listens at the address. A child whose connections are refused keeps trying for more than a
-    /// minute; this knows at once.
-    ///
-    /// # Errors
-    /// When the address is none, or when nobody answers within five seconds.
-    pub async fn reach(&self) -> Result<(), ChildError> {
-        let address = self.address()?;
-        let failed = |source| ChildError::Io {
-            what: format!("reach the model at {}", self.shown()),
-            source,
-        };
-        match timeout(REACH, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(failed(e)),
-            Err(_) => Err(failed(io::Error::other("no answer within five seconds"))),
-        }
-    }
-
     /// The TCP port that the address names or implies.
     ///
     /// # Errors
@@ -106,37 +81,10 @@ fn parse(url: &str) -> Option<(&str, u16)> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_address_where_nobody_listens_is_told_at_once() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let model = Model {
-            base_url,
-            api_key: String::new(),
-            name: String::new(),
-        };
-        model.reach().await.unwrap();
-        drop(listener);
-        // A process that is being started elsewhere may hold the socket for a moment more, and what it had accepted
-        // by then is reset, not refused.
-        let refused = async {
-            loop {
-                match model.reach().await {
-                    Err(error) if error.to_string().contains("refused") => return error,
-                    _ => tokio::task::yield_now().await,
-                }
-            }
-        };
-        let error = timeout(Duration::from_secs(30), refused)
-            .await
-            .expect("it is refused");
-        assert!(error.is_retryable(), "{error}");
-    }
-
     fn port(base_url: &str) -> Option<u16> {
         let model = Model {
             base_url: base_url.to_owned(),
-            api_key: "secret".to_owned(),
+            api_key: Secret::new("secret"),
             name: "m".to_owned(),
         };
         assert!(!format!("{model:?}").contains("secret"));
@@ -148,7 +96,7 @@ mod tests {
         let base_url = "ftp://user:secret@host/v1".to_owned();
         let model = Model {
             base_url,
-            api_key: "secret".to_owned(),
+            api_key: Secret::new("secret"),
             name: "m".to_owned(),
         };
         let shown = format!("{model:?} {}", model.port().unwrap_err());

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::stand_in::StandIn;
-use super::{ChildError, ChildSpec, Job, Model, Qwen, Toolbox, io_error};
+use super::{ChildError, ChildSpec, Job, Qwen, Toolbox, io_error};
+use crate::credentials::{Credentials, Secret};
 use crate::events::{Event, Outcome, Parser, ParserOptions};
+use crate::relay::{Relay, Upstream};
 use crate::sandbox::{Check, Sandbox};
 use crate::snapshot::remove_tree;
 
@@ -156,17 +158,19 @@ impl Trial<'_> {
         snapshot: &Path,
         base_url: &str,
     ) -> Result<(Vec<Event>, Outcome), ChildError> {
-        let model = Model {
+        let credentials = Credentials {
             base_url: base_url.to_owned(),
-            api_key: "trial".to_owned(),
-            name: "trial".to_owned(),
+            api_key: Secret::new("trial"),
         };
+        let upstream = Upstream::new(&credentials).map_err(ChildError::Refused)?;
+        let relay = Relay::start(upstream, "trial").await;
+        let relay = relay.map_err(io_error("listen for", self.root))?;
         let spec = ChildSpec {
             job_dir: self.root.join("job"),
             snapshot: Some(snapshot),
             system_prompt: "Trial.",
             prompt: PROMPT,
-            model: &model,
+            model: relay.model(),
             max_wall_time: LIMIT,
             max_turns: 4,
             first_event_timeout: LIMIT,

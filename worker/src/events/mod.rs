@@ -14,7 +14,7 @@ mod written_calls;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use outcome::Outcome;
+pub use outcome::{Outcome, is_passing};
 pub use parser::{Parser, ParserOptions};
 
 /// Longest tool result that is kept, in characters.

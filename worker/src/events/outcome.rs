@@ -102,7 +102,7 @@ fn http_status(text: &str) -> Option<u16> {
 }
 
 /// Whether a status says that the same request may succeed later.
-fn is_passing(status: u16) -> bool {
+pub fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429) || status >= 500
 }
 

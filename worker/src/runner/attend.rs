@@ -16,6 +16,7 @@ use super::{Attempt, GRACE, Halt, SHORT_GRACE, Verdict, usage_json};
 use crate::child::Child;
 use crate::db::{Ended, Finish};
 use crate::events::{Event, Outcome, Parser, ParserOptions, Usage};
+use crate::relay::{Metered, Relay};
 
 /// How long a child may live on after it has closed its output.
 const LINGER: Duration = Duration::from_secs(10);
@@ -27,13 +28,21 @@ enum Finding {
     /// The child closed its output, or the parser has seen something that must not go on.
     Over,
     Expired(String),
+    /// This machine lacks something.
+    Unfit(String),
     Flooded(String),
     Unreadable(std::io::Error),
 }
 
 impl Attempt {
-    /// Reads the child to its end and says what the attempt came to. The child is ended on every path.
-    pub(super) async fn attend(&mut self, child: &mut Child, snapshot: PathBuf) -> Verdict {
+    /// Reads the child to its end and says what the attempt came to. The child is ended on every path, and so is its
+    /// relay.
+    pub(super) async fn attend(
+        &mut self,
+        child: &mut Child,
+        relay: Relay,
+        snapshot: PathBuf,
+    ) -> Verdict {
         let limits = self.claim.limits;
         let max_output_bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
         let mut parser = Parser::new(ParserOptions {
@@ -46,10 +55,9 @@ impl Attempt {
             batch: Batch::default(),
             flight: None,
         };
-        let clocks = Clocks::start(&limits);
-        let finding = match self.read(child, &mut parser, &mut stream, clocks).await {
+        let finding = match self.read(child, &relay, &mut parser, &mut stream).await {
             Ok(finding) => finding,
-            Err(halt) => return self.halted(child, parser, halt).await,
+            Err(halt) => return self.halted(child, relay, parser, halt).await,
         };
         let exit = match finding {
             Finding::Over if parser.violation().is_none() => {
@@ -60,7 +68,8 @@ impl Attempt {
             }
             _ => child.end(GRACE).await,
         };
-        let (events, outcome) = parser.finish(&exit);
+        let (events, mut outcome) = parser.finish(&exit);
+        let recounted = count(&mut outcome, relay.finish().await);
         let own = own_verdict(&finding, &outcome);
         let question = self.claim.input["question"].as_str().unwrap_or_default();
         let replied = matches!(outcome, Outcome::Success { .. });
@@ -71,6 +80,9 @@ impl Attempt {
                 Event::Error { .. } if own.is_some() || is_ours(&outcome) => {}
                 event => stream.batch.push(event),
             }
+        }
+        if recounted {
+            stream.batch.push(Event::Usage(*usage_of(&outcome)));
         }
         let useless = match &outcome {
             Outcome::Failure { message, .. } if replied => Some(message),
@@ -83,21 +95,26 @@ impl Attempt {
         if let Err(halt) = self.flush(stream).await {
             return Verdict::of(halt);
         }
-        judge(own, outcome, note)
+        match finding {
+            Finding::Unfit(reason) if own.is_some() => Verdict::Unfit(reason),
+            _ => judge(own, outcome, note),
+        }
     }
 
     /// Reads until there is nothing more to read or a reason not to.
     async fn read(
         &mut self,
         child: &mut Child,
+        relay: &Relay,
         parser: &mut Parser,
         stream: &mut Stream,
-        mut clocks: Clocks,
     ) -> Result<Finding, Halt> {
+        let activity = relay.activity();
+        let mut clocks = Clocks::start(&self.claim.limits, activity.clone());
         let mut flood = Flood::none(self.claim.limits.max_output_bytes);
         loop {
             let waits_for_us = stream.batch.is_full();
-            let (deadline, expired) = clocks.next();
+            let (deadline, _) = clocks.next();
             let deadline = if waits_for_us { clocks.end() } else { deadline };
             let due = stream.due();
             tokio::select! {
@@ -107,7 +124,7 @@ impl Attempt {
                         let events = parser.push(bytes);
                         flood.took(bytes, &events);
                         events.into_iter().for_each(|event| stream.batch.push(event));
-                        clocks.heard(parser.streaming());
+                        clocks.heard();
                         if parser.violation().is_some() {
                             return Ok(Finding::Over);
                         }
@@ -120,9 +137,20 @@ impl Attempt {
                 },
                 sent = arrived(&mut stream.flight) => sent?,
                 () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => stream.send(self),
+                // The clocks stand otherwise now.
+                () = activity.changed() => {}
                 () = sleep_until(deadline) => {
-                    let expired = if waits_for_us { Expired::TooLong } else { expired };
-                    return Ok(Finding::Expired(clocks.message(expired)));
+                    let expired = match clocks.next() {
+                        _ if waits_for_us => Expired::TooLong,
+                        (at, expired) if at <= Instant::now() => expired,
+                        // The model has gone on meanwhile.
+                        _ => continue,
+                    };
+                    let message = clocks.message(expired);
+                    return Ok(match activity.seen().given_up {
+                        Some(given_up) if given_up.ours => Finding::Unfit(message),
+                        _ => Finding::Expired(message),
+                    });
                 }
             }
             if waits_for_us {
@@ -143,11 +171,12 @@ impl Attempt {
     }
 
     /// Ends the child for a reason that is not its own.
-    async fn halted(&self, child: &mut Child, parser: Parser, halt: Halt) -> Verdict {
+    async fn halted(&self, child: &mut Child, relay: Relay, parser: Parser, halt: Halt) -> Verdict {
         let at_once = halt == Halt::Ordered(Order::HandBack);
         let partial = parser.partial_output().to_owned();
         let exit = child.end(if at_once { SHORT_GRACE } else { GRACE }).await;
-        let (_, outcome) = parser.finish(&exit);
+        let (_, mut outcome) = parser.finish(&exit);
+        count(&mut outcome, relay.finish().await);
         match Verdict::of(halt) {
             Verdict::Finish(finish) if finish.state == Ended::Cancelled => {
                 Verdict::Finish(Box::new(Finish {
@@ -165,9 +194,11 @@ impl Attempt {
 /// stands, unless it is part of a flood.
 fn own_verdict(finding: &Finding, outcome: &Outcome) -> Option<(String, bool)> {
     match finding {
-        Finding::Expired(_) if matches!(outcome, Outcome::Success { .. }) => None,
+        Finding::Expired(_) | Finding::Unfit(_) if matches!(outcome, Outcome::Success { .. }) => {
+            None
+        }
         Finding::Over => None,
-        Finding::Expired(message) => Some((message.clone(), true)),
+        Finding::Expired(message) | Finding::Unfit(message) => Some((message.clone(), true)),
         Finding::Flooded(message) => Some((message.clone(), false)),
         Finding::Unreadable(error) => {
             Some((format!("cannot read the child's output: {error}"), true))
@@ -217,6 +248,25 @@ fn usage_of(outcome: &Outcome) -> &Usage {
     }
 }
 
+/// Puts what the relay has counted in the place of the child's own figure, which lacks what was asked beside its turns
+/// and what an attempt without a last word cost. Where the server did not say of every answer what it cost, the larger
+/// of both figures is nearer. True when that changed anything.
+fn count(outcome: &mut Outcome, metered: Metered) -> bool {
+    let (Outcome::Success { usage, .. } | Outcome::Failure { usage, .. }) = outcome;
+    let (tokens, before) = (metered.tokens, *usage);
+    let exact = metered.told > 0 && metered.untold == 0;
+    if exact || metered.told > 0 && tokens.total > usage.total_tokens {
+        *usage = Usage {
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cache_read_input_tokens: tokens.cached,
+            total_tokens: tokens.total,
+            turns: usage.turns,
+        };
+    }
+    *usage != before
+}
+
 /// What waits to be sent, and the one call that is under way.
 struct Stream {
     batch: Batch,
@@ -256,6 +306,7 @@ async fn arrived(flight: &mut Option<Flight>) -> Result<(), Halt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Tokens;
 
     fn success() -> Outcome {
         Outcome::Success {
@@ -321,6 +372,38 @@ mod tests {
         assert_eq!(flooded.error.as_deref(), Some("too much"));
         assert!(!flooded.retryable);
         assert_eq!(flooded.output, None);
+    }
+
+    #[test]
+    fn tokens_are_the_relays_where_the_server_told_them_all_and_else_the_larger_figure() {
+        let tokens = |total: u64| Tokens {
+            input: total - 1,
+            output: 1,
+            cached: 0,
+            total,
+        };
+        let counted = |told: u64, untold: u64, total: u64, own: u64| {
+            let mut outcome = success();
+            let Outcome::Success { usage, .. } = &mut outcome else {
+                unreachable!()
+            };
+            (usage.total_tokens, usage.turns) = (own, 3);
+            let tokens = tokens(total);
+            let metered = Metered {
+                tokens,
+                told,
+                untold,
+            };
+            let changed = count(&mut outcome, metered);
+            let usage = usage_of(&outcome);
+            assert_eq!((changed, usage.turns), (usage.total_tokens != own, 3));
+            usage.total_tokens
+        };
+        assert_eq!(counted(2, 0, 120, 100), 120);
+        assert_eq!(counted(2, 0, 80, 100), 80, "exact is exact");
+        assert_eq!(counted(1, 1, 80, 100), 100);
+        assert_eq!(counted(1, 1, 120, 100), 120);
+        assert_eq!(counted(0, 2, 1, 100), 100, "the server says nothing");
     }
 
     #[test]

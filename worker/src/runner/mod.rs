@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::db::{Claim, Db, Ended, Finish};
 use crate::events::{Event, Usage};
 use crate::home::Home;
+use crate::relay::Relay;
 use crate::snapshot::Snapshots;
 use deliver::{Halt, insist, ordered_back};
 
@@ -54,6 +55,7 @@ pub struct Attempt {
 struct Started {
     child: Child,
     job: Job,
+    relay: Relay,
     snapshot: std::path::PathBuf,
 }
 
@@ -141,9 +143,10 @@ impl Attempt {
                 let Started {
                     mut child,
                     job,
+                    relay,
                     snapshot,
                 } = started;
-                let verdict = self.attend(&mut child, snapshot.clone()).await;
+                let verdict = self.attend(&mut child, relay, snapshot.clone()).await;
                 drop(child);
                 let verdict = self.in_want_of_room(verdict).await;
                 remove(job).await;

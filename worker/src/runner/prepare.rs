@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::clocks::seconds;
 use super::deliver::{insist, ordered};
 use super::{Attempt, Halt, Started, Verdict};
-use crate::child::{ChildError, ChildSpec, Job, Model};
+use crate::child::{ChildError, ChildSpec, Job};
 use crate::db::RecordedSnapshot;
+use crate::relay::Relay;
 use crate::shortage::is_shortage;
 use crate::snapshot::{Document, Limits, Request, Snapshot, SnapshotError};
 
@@ -27,7 +28,7 @@ impl Attempt {
     pub(super) async fn start(&mut self) -> Result<Started, Verdict> {
         self.refuse_what_cannot_run()?;
         // A child would try for more than a minute before it says so.
-        self.model().reach().await.map_err(verdict_on)?;
+        self.tools.upstream.reach().await.map_err(verdict_on)?;
         let root = match &self.claim.root {
             Some(root) => {
                 let allowed = self.context.config.allowed_root(root);
@@ -60,15 +61,6 @@ impl Attempt {
         };
         self.record(&snapshot).await?;
         self.spawn(&snapshot).await
-    }
-
-    fn model(&self) -> Model {
-        let credentials = &self.tools.credentials;
-        Model {
-            base_url: credentials.base_url.clone(),
-            api_key: credentials.api_key.expose().to_owned(),
-            name: self.claim.model.clone(),
-        }
     }
 
     fn refuse_what_cannot_run(&self) -> Result<(), Verdict> {
@@ -135,7 +127,14 @@ impl Attempt {
             .join("jobs")
             .join(claim.lease.simple().to_string());
         let path = snapshot.path.clone();
-        let model = self.model();
+        let relay = Relay::start(tools.upstream.clone(), &claim.model).await;
+        let relay = relay.map_err(|source| {
+            verdict_on(ChildError::Io {
+                what: "listen for the child".to_owned(),
+                source,
+            })
+        })?;
+        let model = relay.model().clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let spec = ChildSpec {
                 job_dir,
@@ -159,6 +158,7 @@ impl Attempt {
             Ok(child) => Ok(Started {
                 child,
                 job,
+                relay,
                 snapshot: snapshot.path.clone(),
             }),
             Err(error) => {

@@ -148,7 +148,7 @@ pub async fn read_to_end(child: &mut Child, parser: &mut Parser) -> Vec<Event> {
 pub fn model(base_url: &str) -> Model {
     Model {
         base_url: base_url.to_owned(),
-        api_key: "test-key".to_owned(),
+        api_key: conductor_worker::credentials::Secret::new("test-key"),
         name: "test-model".to_owned(),
     }
 }
