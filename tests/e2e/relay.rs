@@ -29,7 +29,9 @@ async fn with_front(c: &mut Conductor) -> Front {
 
 #[track_caller]
 fn holds_no_key(what: &str, bytes: &[u8]) {
-    let found = bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+    let found = bytes
+        .windows(KEY.len())
+        .any(|window| window == KEY.as_bytes());
     assert!(!found, "the key is in {what}");
 }
 
@@ -42,7 +44,10 @@ fn no_file_holds_the_key(folder: &Path) -> usize {
         if kind.is_dir() {
             files += no_file_holds_the_key(&path);
         } else if kind.is_file() {
-            holds_no_key(&path.display().to_string(), &std::fs::read(&path).unwrap_or_default());
+            holds_no_key(
+                &path.display().to_string(),
+                &std::fs::read(&path).unwrap_or_default(),
+            );
             files += 1;
         }
     }
@@ -51,9 +56,11 @@ fn no_file_holds_the_key(folder: &Path) -> usize {
 
 #[test]
 fn the_key_reaches_the_models_server_and_nobody_else() {
-    let script = Script::of([
-        Rule::persona("research-analyst", [Reply::parts([Part::stall("gate"), Part::Default])]).times(1),
-    ]);
+    let script = Script::of([Rule::persona(
+        "research-analyst",
+        [Reply::parts([Part::stall("gate"), Part::Default])],
+    )
+    .times(1)]);
     Setup::new().without_worker().script(script).run(async |c| {
         let front = with_front(c).await;
         let run = c.launch(Launch::new("one", "Is it so?")).await;
@@ -134,8 +141,12 @@ async fn tokens(c: &Conductor, run: i64) -> (i64, i64) {
 
 /// What the model's own answers say that they cost.
 fn told(answers: &str) -> i64 {
-    let lines = answers.lines().filter_map(|line| line.strip_prefix("data: "));
-    let usages = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()?["usage"]["total_tokens"].as_i64());
+    let lines = answers
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "));
+    let usages = lines.filter_map(|line| {
+        serde_json::from_str::<Value>(line).ok()?["usage"]["total_tokens"].as_i64()
+    });
     usages.sum()
 }
 
@@ -148,32 +159,41 @@ fn looks_around() -> Reply {
 
 #[test]
 fn the_tokens_of_a_run_are_those_that_the_server_has_told_also_of_a_child_that_died() {
-    Setup::new().without_worker().settings("max_attempts = 1").run(async |c| {
-        let front = with_front(c).await;
-        c.model.control().set_script(Script::of([Rule::any([looks_around()]).times(1)]));
-        let run = c.launch(Launch::new("one", "Is it so?")).await;
-        c.completed(run, LONG).await;
-        let complete = told(&front.answers());
-        assert!(complete > 0);
-        assert_eq!(tokens(c, run).await, (complete, complete));
-        let frames = c.frames(run).await;
-        let last = frames.iter().rev().find(|(kind, _)| kind == "usage");
-        assert_eq!(last.unwrap().1["total_tokens"], complete, "those who watch are told the same");
+    Setup::new()
+        .without_worker()
+        .settings("max_attempts = 1")
+        .run(async |c| {
+            let front = with_front(c).await;
+            c.model
+                .control()
+                .set_script(Script::of([Rule::any([looks_around()]).times(1)]));
+            let run = c.launch(Launch::new("one", "Is it so?")).await;
+            c.completed(run, LONG).await;
+            let complete = told(&front.answers());
+            assert!(complete > 0);
+            assert_eq!(tokens(c, run).await, (complete, complete));
+            let frames = c.frames(run).await;
+            let last = frames.iter().rev().find(|(kind, _)| kind == "usage");
+            assert_eq!(
+                last.unwrap().1["total_tokens"],
+                complete,
+                "those who watch are told the same"
+            );
 
-        let held = Reply::parts([Part::text("half a sentence"), Part::stall("gate")]);
-        let script = Script::of([Rule::any([looks_around()]).times(1), Rule::any([held])]);
-        c.model.control().set_script(script);
-        let run = c.launch(Launch::new("one", "Is it so again?")).await;
-        c.held("gate", LONG).await;
-        let job = c.job(run, "look").await;
-        for process in processes::of_folder(&job) {
-            processes::signal(process.pid, libc::SIGKILL);
-        }
-        assert_eq!(c.ended(run, LONG).await.0, "failed");
-        let both = told(&front.answers());
-        assert!(both > complete, "its first turn was complete");
-        assert_eq!(tokens(c, run).await.0, both - complete);
-    });
+            let held = Reply::parts([Part::text("half a sentence"), Part::stall("gate")]);
+            let script = Script::of([Rule::any([looks_around()]).times(1), Rule::any([held])]);
+            c.model.control().set_script(script);
+            let run = c.launch(Launch::new("one", "Is it so again?")).await;
+            c.held("gate", LONG).await;
+            let job = c.job(run, "look").await;
+            for process in processes::of_folder(&job) {
+                processes::signal(process.pid, libc::SIGKILL);
+            }
+            assert_eq!(c.ended(run, LONG).await.0, "failed");
+            let both = told(&front.answers());
+            assert!(both > complete, "its first turn was complete");
+            assert_eq!(tokens(c, run).await.0, both - complete);
+        });
 }
 
 #[test]
@@ -220,6 +240,9 @@ fn a_worker_that_dies_leaves_no_core_file() {
         c.said("self-check passed", 1, LONG).await;
         assert!(processes::signal(worker.id().cast_signed(), libc::SIGABRT));
         let status = worker.wait().unwrap();
-        assert_eq!((status.signal(), status.core_dumped()), (Some(libc::SIGABRT), false));
+        assert_eq!(
+            (status.signal(), status.core_dumped()),
+            (Some(libc::SIGABRT), false)
+        );
     });
 }

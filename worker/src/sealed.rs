@@ -1,8 +1,6 @@
 //! A process that holds keys and passwords leaves none of them behind.
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// No core file of this process, by two means: a size of nothing stops those that the kernel writes, and being
 /// undumpable those that it pipes to a collector. Undumpable it is also closed to other processes of its own user: its

@@ -24,7 +24,9 @@ struct Seen {
 impl Front {
     /// In front of the model at this address.
     pub async fn start(model: std::net::SocketAddr) -> Front {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = seen.clone();
@@ -62,7 +64,11 @@ impl Drop for Front {
     }
 }
 
-async fn serve(stream: TcpStream, model: std::net::SocketAddr, seen: Arc<Mutex<Seen>>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    model: std::net::SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+) -> Option<()> {
     let mut stream = BufStream::new(stream);
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -71,7 +77,8 @@ async fn serve(stream: TcpStream, model: std::net::SocketAddr, seen: Arc<Mutex<S
     let head = String::from_utf8(head).ok()?;
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
     });
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).await.ok()?;

@@ -52,6 +52,8 @@ impl Crew {
                 // Its sessions are known by its name.
                 database: format!("{database}?application_name={name}"),
                 model_url: model.into(),
+                key: "scripted".into(),
+                log_level: String::new(),
                 allowed: folder.join("projects"),
                 folder: own,
                 slots: SLOTS,

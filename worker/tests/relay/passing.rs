@@ -68,8 +68,8 @@ async fn a_large_question_goes_through_whole() {
     let server = Server::saying(format!("{EVENTS}{ANSWER}")).await;
     let relay = server.relay().await;
     let text = "é漢\"\\ ".repeat(1_000_000);
-    let question = serde_json::json!({"model": "the-model", "messages": [{"content": text}]});
-    let question = question.to_string();
+    let text = serde_json::Value::from(text);
+    let question = format!("{{\"model\":\"the-model\",\"messages\":[{{\"content\":{text}}}]}}");
     let (status, ..) = whole(send(request(&relay, question.clone())).await).await;
     assert_eq!(status, 200);
     assert!(

@@ -37,7 +37,7 @@ async fn whatever_is_no_question_to_the_runs_model_is_refused_and_nobody_is_aske
     let body = |body: &str| request(&relay, body.to_owned());
     let late = format!(
         "{{\"messages\":\"{}\",\"model\":\"the-model\"}}",
-        "x".repeat(100_000)
+        "x".repeat(1_000_000)
     );
     let cases = [
         (401, "no key", nameless),
