@@ -95,36 +95,46 @@ fn a_limit_or_an_error_that_passes_is_waited_out_by_the_child() {
 }
 
 #[test]
-#[ignore = "the child itself tries for more than a minute; that such an end is tried again is tested on recorded streams"]
-fn a_limit_an_error_and_a_server_that_stay_end_the_attempt_within_three_minutes() {
-    let limit = Duration::from_secs(400);
+fn a_limit_and_an_error_that_stay_end_the_attempt_within_three_minutes() {
+    let limit = Duration::from_secs(180);
+    let statuses = ["429", "500"];
+    let script = statuses.map(|status| {
+        let reply = Reply::status(status.parse().unwrap());
+        when_asked(&format!("case {status}?"), reply)
+    });
     Setup::new()
-        .without_worker()
-        .slots(3)
+        .slots(2)
         .settings("max_attempts = 1")
+        .script(Script::of(script))
         .run(async |c| {
             define(c).await;
-            let script = [
-                when_asked("case 429?", Reply::status(429)),
-                when_asked("case 500?", Reply::status(500)),
-            ];
-            c.model.control().set_script(Script::of(script));
-            c.start_worker();
             let began = Instant::now();
             let mut runs = Vec::new();
-            for status in ["429", "500"] {
+            for status in statuses {
                 runs.push((status, ask(c, &format!("Is it so in case {status}?")).await));
             }
             for (status, run) in runs {
                 let error = failed(c, run, 1, limit).await;
-                let expected = format!("the model's server: {status} an error by script");
-                assert!(error.starts_with(&expected), "{error}");
+                let beginning = format!("the model's server answered {status} ");
+                assert!(
+                    error.starts_with(&beginning) && error.ends_with(" s: an error by script"),
+                    "{error}"
+                );
                 println!("{error} after {:?}", began.elapsed());
             }
             let requests = c.model.control().records().len();
-            println!("{requests} requests");
-            c.stop_worker();
+            assert!((6..=12).contains(&requests), "{requests} requests");
+        });
+}
 
+#[test]
+fn a_model_that_dies_in_mid_stream_and_stays_away_ends_the_attempt_within_three_minutes() {
+    let limit = Duration::from_secs(180);
+    Setup::new()
+        .without_worker()
+        .settings("max_attempts = 1")
+        .run(async |c| {
+            define(c).await;
             let script = Script::of([Rule::any([half_then_held()])]);
             let options = Options {
                 script,
@@ -140,10 +150,16 @@ fn a_limit_an_error_and_a_server_that_stay_end_the_attempt_within_three_minutes(
                     .wait_until(LONG, |control| control.held().contains_key("gate"))
                     .await
             );
+            half_has_arrived(c, run).await;
             let began = Instant::now();
             drop(model);
             let error = failed(c, run, 1, limit).await;
-            println!("killed: {error} after {:?}", began.elapsed());
+            assert!(
+                error.starts_with("the model's server failed ")
+                    && error.contains("could not be reached"),
+                "{error}"
+            );
+            println!("{error} after {:?}", began.elapsed());
         });
 }
 

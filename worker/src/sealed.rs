@@ -17,3 +17,40 @@ pub fn seal() -> Result<(), String> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|e| format!("this process cannot be made undumpable: {e}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{dumpable_behavior, getrlimit};
+
+    /// Not a test of its own: what it does to a process is done to one of its own.
+    #[test]
+    fn in_a_process_of_its_own() {
+        if std::env::var_os("CONDUCTOR_TEST_SEALED").is_none() {
+            return;
+        }
+        seal().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let core = getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+        println!("it is sealed");
+    }
+
+    #[test]
+    fn neither_the_kernel_nor_a_collector_gets_a_core_file() {
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "sealed::tests::in_a_process_of_its_own",
+                "--nocapture",
+            ])
+            .env("CONDUCTOR_TEST_SEALED", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success() && said.contains("it is sealed"),
+            "{ran:?}"
+        );
+    }
+}

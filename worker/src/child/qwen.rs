@@ -103,7 +103,11 @@ fn package(qwen: &Path) -> Result<(PathBuf, Manifest), ChildError> {
 
 /// The real program behind a link or a version manager's wrapper, and its version.
 async fn ask_node(node: &Path, limit: Duration) -> Result<(PathBuf, String), ChildError> {
-    let output = Command::new(node)
+    let mut command = Command::new(node);
+    for secret in SECRET_VARIABLES {
+        command.env_remove(secret);
+    }
+    let output = command
         .args(["-p", "process.execPath + '\\n' + process.versions.node"])
         .env_remove("NODE_OPTIONS")
         .stdin(Stdio::null())

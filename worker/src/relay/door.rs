@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
@@ -190,10 +190,7 @@ impl Door {
         incoming: Incoming,
         flight: &Flight,
     ) -> Answer {
-        let body = timeout(ERROR_LIMIT, Limited::new(incoming, ERROR_BYTES).collect()).await;
-        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes());
-        let said = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
-        let said = self.upstream.redactor().text(&said);
+        let said = self.beginning(incoming).await;
         let message = message(&said);
         tracing::debug!(
             model = self.model,
@@ -208,6 +205,26 @@ impl Door {
             flight.ended(None);
         }
         answer(status, headers, full(said))
+    }
+
+    /// The beginning of an error's text, without the key and without what may be the beginning of it.
+    async fn beginning(&self, mut incoming: Incoming) -> String {
+        let mut redactor = self.upstream.redactor();
+        let mut said = Vec::new();
+        let reading = async {
+            while let Some(Ok(frame)) = incoming.frame().await {
+                if let Ok(bytes) = frame.into_data() {
+                    said.extend_from_slice(&redactor.push(bytes));
+                }
+                if said.len() > ERROR_BYTES {
+                    return;
+                }
+            }
+            said.extend_from_slice(&redactor.finish());
+        };
+        let _ = timeout(ERROR_LIMIT, reading).await;
+        said.truncate(ERROR_BYTES);
+        String::from_utf8_lossy(&said).into_owned()
     }
 }
 

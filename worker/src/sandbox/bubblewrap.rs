@@ -9,7 +9,11 @@ use super::{Policy, system};
 /// The installed bubblewrap, once it was seen to work.
 pub(super) fn find() -> Result<PathBuf, String> {
     let path = which::which("bwrap").map_err(|_| "bubblewrap is not installed".to_owned())?;
-    let tried = Command::new(&path)
+    let mut command = Command::new(&path);
+    for secret in crate::credentials::SECRET_VARIABLES {
+        command.env_remove(secret);
+    }
+    let tried = command
         .args(["--unshare-pid", "--ro-bind", "/", "/", "true"])
         .stdin(Stdio::null())
         .output()

@@ -61,6 +61,23 @@ async fn the_key_is_found_also_where_it_comes_byte_by_byte() {
 }
 
 #[tokio::test]
+async fn an_error_as_long_as_a_book_is_told_by_its_beginning_and_without_the_key() {
+    for before in 0..KEY.len() {
+        let long = format!(
+            "{}{KEY}{}",
+            "x".repeat((64 << 10) - before),
+            "y".repeat(100_000)
+        );
+        let head = format!("HTTP/1.1 500 No\r\ncontent-length: {}\r\n\r\n", long.len());
+        let server = Server::saying(format!("{head}{long}")).await;
+        let relay = server.relay().await;
+        let (status, _, said) = whole(send(request(&relay, QUESTION)).await).await;
+        assert_eq!(status, 500);
+        assert!(said.starts_with("xxx") && !said.contains("sk-") && said.len() <= 64 << 10);
+    }
+}
+
+#[tokio::test]
 async fn the_key_is_not_taken_along_to_where_a_server_sends_its_callers() {
     let other = Server::saying(format!("{EVENTS}data: [DONE]\n\n")).await;
     let to = format!("http://{}/v1/chat/completions", other.address);
