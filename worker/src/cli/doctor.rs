@@ -15,7 +15,7 @@ use super::{model_probe, output};
 use crate::checks::{Line, SelfCheck, self_check};
 use crate::config::Config;
 use crate::credentials;
-use crate::db::{Db, Failure, Ring, listen};
+use crate::db::{Db, Failure, Protection, Ring, listen};
 use crate::snapshot::remove_tree;
 
 /// Check whether this machine is fit to be a worker
@@ -144,9 +144,19 @@ async fn look_at_server(config: &Config, tell: &mut impl FnMut(Line)) {
             format!("{server}: PostgreSQL {}", found.unwrap_or_default()),
         )),
         Err(failure) => {
-            let cure = "start it, or correct --database or the PG* variables";
-            return tell(Line::bad("server", format!("{server}: {failure}"), cure));
+            let (reason, cure) = match failure {
+                Failure::Unprotected { reason, cure } => (reason, cure),
+                failure => {
+                    let cure = "start it, or correct --database or the PG* variables";
+                    (failure.to_string(), cure.to_owned())
+                }
+            };
+            return tell(Line::bad("server", format!("{server}: {reason}"), cure));
         }
+    }
+    match db.session().await {
+        Ok(session) => tell(protection(session.protection())),
+        Err(failure) => return tell(Line::bad("connection", failure.to_string(), "")),
     }
     let installed = text(
         &db,
@@ -167,6 +177,20 @@ async fn look_at_server(config: &Config, tell: &mut impl FnMut(Line)) {
     }
     tell(look_at_rights(&db).await);
     tell(look_at_doorbell(db).await);
+}
+
+/// A line that somebody may listen to is no failure: it may be all there is, and the tunnel is not seen from here.
+fn protection(protection: Protection) -> Line {
+    let line = Line::good("connection", protection.to_string());
+    let cure = if protection.is_open() {
+        "warning: switch TLS on in the server and say sslmode=verify-full with sslrootcert="
+    } else if protection.is_unproved() {
+        "warning: somebody on the way could be taken for the server; say sslmode=verify-full with sslrootcert="
+    } else {
+        return line;
+    };
+    let cure = Some(cure.to_owned());
+    Line { cure, ..line }
 }
 
 /// Major and minor version must be the same.

@@ -24,10 +24,11 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::shortage;
+use crate::{db, shortage};
 
 /// Fixed multi-agent analysis flows inside PostgreSQL: the worker, and commands for people.
 #[derive(Parser)]
@@ -70,8 +71,8 @@ enum Command {
 /// Which server.
 #[derive(Args, Debug, Clone)]
 pub struct DatabaseArgs {
-    /// Connection string, for instance postgres://user@host/database; else the PG* variables and the password file,
-    /// as psql reads them
+    /// Connection string, for instance postgres://user@host/database?sslmode=verify-full; else the PG* variables and
+    /// the password file, as psql reads them. A password here would be seen by everybody on this machine: it is refused
     #[arg(
         long = "database",
         value_name = "URL",
@@ -86,7 +87,16 @@ const LEAST_OPEN_FILES: u64 = 24;
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    if shows_password(&matches) {
+        eprintln!(
+            "error: a password on the command line can be read by everybody on this machine, and is refused; it should \
+             be changed now\n\
+             hint: put it into the password file (~/.pgpass or PGPASSFILE), PGPASSWORD or CONDUCTOR_DATABASE_URL"
+        );
+        return ExitCode::from(2);
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_logging(matches!(cli.command, Command::Worker(_)));
     // With fewer not even the libraries below us begin without a panic.
     if let Err((have, need)) = shortage::raise_open_files(LEAST_OPEN_FILES) {
@@ -124,6 +134,19 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "cli")]
         Command::Persona(args) => define::persona(args),
     }
+}
+
+/// Whether a password stands in the arguments, and not in the environment.
+fn shows_password(matches: &ArgMatches) -> bool {
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    innermost.ids().any(|id| id == "url")
+        && innermost.value_source("url") == Some(ValueSource::CommandLine)
+        && innermost
+            .get_one::<String>("url")
+            .is_some_and(|url| db::holds_password(url))
 }
 
 /// One readable line an event on standard error. The daemon talks by default, people's commands only of trouble.
@@ -169,7 +192,31 @@ fn runtime() -> tokio::runtime::Runtime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+
+    #[test]
+    fn a_password_among_the_arguments_is_seen_with_every_command() {
+        let secret = "postgres://u:secret@h/d";
+        for (arguments, shown) in [
+            (vec!["conductor", "worker", "--database", secret], true),
+            (
+                vec!["conductor", "doctor", "--database=host=h password=x"],
+                true,
+            ),
+            #[cfg(feature = "cli")]
+            (
+                vec!["conductor", "flow", "add", "--database", secret, "f.toml"],
+                true,
+            ),
+            (
+                vec!["conductor", "worker", "--database", "postgres://u@h/d"],
+                false,
+            ),
+            (vec!["conductor", "worker"], false),
+        ] {
+            let matches = Cli::command().try_get_matches_from(&arguments).unwrap();
+            assert_eq!(shows_password(&matches), shown, "{arguments:?}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -140,6 +140,11 @@ fn explain(problem: &Problem, server: &str) -> String {
              target_session_attrs=read-write finds it\n",
             one_line(reason)
         ),
+        Problem::Server(Failure::Unprotected { reason, cure }) => format!(
+            "error: the server at {server}: {}\nhint: {}\n",
+            one_line(reason),
+            one_line(cure)
+        ),
         Problem::Server(Failure::Gone(reason)) => format!(
             "error: cannot reach the server at {server}: {}\n\
              hint: start it, or name another with --database or the PG* variables\n",

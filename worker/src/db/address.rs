@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslNegotiation, TargetSessionAttrs};
 
 use super::passwords::Passwords;
 use super::servers::Servers;
 use super::settings;
+use super::tls::{Mode, SETTINGS, Wanted};
 
 /// Where Debian's servers, and then everybody else's, put their socket.
 pub const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -29,32 +30,48 @@ pub fn resolve(
     if env("PGSERVICE").is_some() {
         return Err("PGSERVICE is not supported: name host, port and database themselves".into());
     }
-    let said = |key| url.and_then(|url| settings::said(url, key));
+    let said = |key: &str| url.and_then(|url| settings::said(url, key));
     let session = said("target_session_attrs").or_else(|| env("PGTARGETSESSIONATTRS"));
     let session = session.as_deref().map(session_attrs).transpose()?;
-    let tls = said("sslmode").or_else(|| env("PGSSLMODE"));
-    let mut config = match url {
-        // The driver does not know each of them, and on a socket none matters.
-        Some(url) => Config::from_str(&settings::with(url, "sslmode", "prefer"))
-            .map_err(|e| format!("bad connection string: {}", causes(&e)))?,
-        None => Config::new(),
-    };
+    let ours: Vec<&str> = SETTINGS
+        .iter()
+        .map(|(key, _)| *key)
+        .chain(["passfile"])
+        .collect();
+    let (rest, taken) = settings::take(url.unwrap_or_default(), &ours);
+    let wanted = Wanted::read(&taken, &env)?;
+    let mut config = Config::from_str(&rest)
+        .map_err(|e| format!("bad connection string: {}", cause(&rest, &e)))?;
+    let of_password = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    if config.get_hosts().iter().any(of_password) {
+        return Err("bad connection string: write a @ in a user name or a password as %40".into());
+    }
     set_hosts(&mut config, &env)?;
     set_names(&mut config, &env, application);
     config.target_session_attrs(session.unwrap_or(TargetSessionAttrs::Any));
-    let sockets = |host: &Host| matches!(host, Host::Unix(_));
-    let local = config.get_hosts().iter().all(sockets) && config.get_hostaddrs().is_empty();
-    config.ssl_mode(ssl_mode(tls.as_deref().unwrap_or("prefer"), local)?);
+    let left = |key: &str, variable: &str| env(variable).filter(|_| said(key).is_none());
+    set_greeting(
+        &mut config,
+        left("sslnegotiation", "PGSSLNEGOTIATION").as_deref(),
+        left("channel_binding", "PGCHANNELBINDING").as_deref(),
+    )?;
+    if config.get_ssl_negotiation() == SslNegotiation::Direct && wanted.mode < Mode::Require {
+        return Err("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full".into());
+    }
     set_limits(&mut config, &env)?;
+    let file = taken
+        .iter()
+        .rev()
+        .find(|(key, value)| key == "passfile" && !value.is_empty());
     let passwords = match (config.get_password(), env("PGPASSWORD")) {
         (None, Some(password)) => {
             config.password(password);
             None
         }
-        (None, None) => Some(Passwords::load(&env)),
+        (None, None) => Some(Passwords::load(file.map(|(_, file)| file.as_str()), &env)),
         (Some(_), _) => None,
     };
-    Servers::new(&config, passwords.as_ref())
+    Servers::new(&config, passwords.as_ref(), wanted)
 }
 
 fn session_attrs(value: &str) -> Result<TargetSessionAttrs, String> {
@@ -68,19 +85,33 @@ fn session_attrs(value: &str) -> Result<TargetSessionAttrs, String> {
     }
 }
 
-/// There is none to be had on a socket, whatever is asked for.
-fn ssl_mode(value: &str, local: bool) -> Result<SslMode, String> {
-    match value {
-        "disable" => Ok(SslMode::Disable),
-        "allow" | "prefer" | "require" | "verify-ca" | "verify-full" if local => {
-            Ok(SslMode::Disable)
+fn set_greeting(
+    config: &mut Config,
+    negotiation: Option<&str>,
+    binding: Option<&str>,
+) -> Result<(), String> {
+    match negotiation {
+        None => {}
+        Some("postgres") => drop(config.ssl_negotiation(SslNegotiation::Postgres)),
+        Some("direct") => drop(config.ssl_negotiation(SslNegotiation::Direct)),
+        Some(other) => {
+            return Err(format!(
+                "PGSSLNEGOTIATION={other} is neither postgres nor direct"
+            ));
         }
-        "prefer" => Ok(SslMode::Prefer),
-        _ => Err(format!(
-            "sslmode={value} is not supported, there is no TLS yet: say disable or prefer, and reach a server \
-             elsewhere through a tunnel"
-        )),
     }
+    match binding {
+        None => {}
+        Some("disable") => drop(config.channel_binding(ChannelBinding::Disable)),
+        Some("prefer") => drop(config.channel_binding(ChannelBinding::Prefer)),
+        Some("require") => drop(config.channel_binding(ChannelBinding::Require)),
+        Some(other) => {
+            return Err(format!(
+                "PGCHANNELBINDING={other} is not one: say disable, prefer or require"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn set_hosts(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
@@ -166,11 +197,18 @@ fn default_host() -> &'static str {
         .unwrap_or(SOCKET_FOLDERS[0])
 }
 
-fn causes(error: &tokio_postgres::Error) -> String {
+/// What the driver has against a connection string, without a part of the password.
+fn cause(text: &str, error: &tokio_postgres::Error) -> String {
     use std::error::Error;
-    error
+    let cause = error
         .source()
-        .map_or_else(|| error.to_string(), |cause| cause.to_string())
+        .map_or_else(|| error.to_string(), |cause| cause.to_string());
+    // What follows a space in a password is taken for a setting.
+    if !text.contains("://") && settings::holds_password(text) && cause.contains("unknown option") {
+        return "unknown option after the password (which needs quotes, if there is a space in it)"
+            .into();
+    }
+    cause
 }
 
 #[cfg(test)]
@@ -258,11 +296,23 @@ mod tests {
                 "postgres://u:secret@h/d?target_session_attrs=prefer-standby",
                 "say read-write",
             ),
-            ("postgres://u:secret@h/d?sslmode=require", "no TLS yet"),
+            ("postgres://u:secret@h/d?sslmode=yes", "say disable"),
+            ("postgres://u:my@secret@h/d", "%40"),
+            ("host=h password=my secret=1", "quotes"),
             (
                 "host=h password=secret sslmode = 'verify-full'",
-                "no TLS yet",
+                "sslrootcert=",
             ),
+            (
+                "hostaddr=127.0.0.1 password=secret sslrootcert=system",
+                "name the host",
+            ),
+            (
+                "host=h password=secret sslnegotiation=direct",
+                "sslmode=require",
+            ),
+            ("host=h password=secret sslcert=/none sslkey=/none", "/none"),
+            ("host=h password=secret sslrootcert=/none", "/none"),
         ] {
             let error = wrong(url);
             assert!(
@@ -279,32 +329,48 @@ mod tests {
             let error = resolve(None, &environment(&[(name, value)]), "c").unwrap_err();
             assert!(error.contains(name), "{error}");
         }
-        let env = environment(&[("PGHOST", "h"), ("PGSSLMODE", "require")]);
-        assert!(
-            resolve(None, &env, "c")
-                .unwrap_err()
-                .contains("sslmode=require")
-        );
+        for (name, value) in [
+            ("PGSSLMODE", "yes"),
+            ("PGSSLNEGOTIATION", "late"),
+            ("PGCHANNELBINDING", "maybe"),
+            ("PGREQUIREAUTH", "scram-sha-256"),
+        ] {
+            let env = environment(&[("PGHOST", "h"), (name, value)]);
+            let error = resolve(None, &env, "c").unwrap_err();
+            assert!(
+                error.contains(value) || error.contains("require_auth"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
-    fn a_socket_needs_no_tls() {
-        for mode in ["allow", "prefer", "require", "verify-ca", "verify-full"] {
-            for url in [
-                format!("host=/tmp user='a b' sslmode='{mode}'"),
-                format!("postgres:///d?host=/tmp&sslmode={mode}"),
-            ] {
-                let config = first(&url, &[]);
-                assert_eq!(config.get_ssl_mode(), SslMode::Disable, "{url}");
-                assert_eq!(config.get_hosts(), [Host::Unix("/tmp".into())]);
-            }
-            let config = first("host=/tmp", &[("PGSSLMODE", mode)]);
-            assert_eq!(config.get_ssl_mode(), SslMode::Disable, "{mode}");
-        }
-        let wrong = |url| resolve(Some(url), &environment(&[]), "c").unwrap_err();
-        assert!(wrong("host=/tmp,h sslmode=verify-full").contains("no TLS yet"));
-        assert!(wrong("host=/tmp hostaddr=127.0.0.1 sslmode=require").contains("no TLS yet"));
-        assert!(wrong("host=/tmp sslmode=none").contains("sslmode=none"));
+    fn how_a_connection_begins_is_said_by_the_string_before_the_environment() {
+        let pairs = [
+            ("PGCHANNELBINDING", "require"),
+            ("PGSSLNEGOTIATION", "direct"),
+            ("PGSSLMODE", "require"),
+        ];
+        let config = first("host=h", &pairs);
+        assert_eq!(config.get_channel_binding(), ChannelBinding::Require);
+        assert_eq!(config.get_ssl_negotiation(), SslNegotiation::Direct);
+        let config = first(
+            "host=h channel_binding=disable sslnegotiation=postgres",
+            &pairs,
+        );
+        assert_eq!(config.get_channel_binding(), ChannelBinding::Disable);
+        assert_eq!(config.get_ssl_negotiation(), SslNegotiation::Postgres);
+    }
+
+    #[test]
+    fn a_password_file_may_be_named_in_the_string() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "*:*:*:*:pw").unwrap();
+        let config = first(
+            &format!("host=h passfile={}", file.path().display()),
+            &[("PGPASSFILE", "/none")],
+        );
+        assert_eq!(config.get_password(), Some("pw".as_bytes()));
     }
 
     #[test]

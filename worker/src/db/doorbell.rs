@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Notification};
 
 use super::failure::Failure;
+use super::servers::Connected;
 use super::session::Db;
 use crate::backoff::Backoff;
 
@@ -110,10 +111,12 @@ impl Drop for Driver {
 }
 
 async fn connect(db: &Db) -> Result<(Client, mpsc::Receiver<Notification>, Driver), Failure> {
-    let (client, mut connection) = db.servers().connect().await?;
+    let Connected {
+        client, mut line, ..
+    } = db.servers().connect().await?;
     let (tell, heard) = mpsc::channel(256);
     let driver = tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+        while let Some(Ok(message)) = poll_fn(|cx| line.poll_message(cx)).await {
             if let AsyncMessage::Notification(notification) = message {
                 let _ = tell.try_send(notification);
             }

@@ -36,6 +36,9 @@ pub enum Failure {
     /// No connection, or it broke: whether the call took effect is unknown.
     #[error("no connection to the server: {0}")]
     Gone(String),
+    /// The connection cannot be protected as the settings ask. It may be mended on the server while we wait.
+    #[error("{reason} ({cure})")]
+    Unprotected { reason: String, cure: String },
     /// The server will not do it, however often it is asked.
     #[error("{0}")]
     Refused(Refusal),
@@ -44,7 +47,10 @@ pub enum Failure {
 impl Failure {
     /// Whether the same call may succeed later without anything being mended.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Failure::Again(_) | Failure::Gone(_))
+        matches!(
+            self,
+            Failure::Again(_) | Failure::Gone(_) | Failure::Unprotected { .. }
+        )
     }
 
     /// Whether the server lacks something: space, memory, a free connection, a working disk.
@@ -62,7 +68,7 @@ impl Failure {
         match self {
             Failure::StaleLease => Some("QC001"),
             Failure::Again(refusal) | Failure::Refused(refusal) => Some(&refusal.sqlstate),
-            Failure::Gone(_) => None,
+            Failure::Gone(_) | Failure::Unprotected { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod passwords;
 mod servers;
 mod session;
 mod settings;
+mod tls;
 
 pub use address::resolve;
 pub use calls::{
@@ -17,3 +18,5 @@ pub use doorbell::{Doorbell, Ring, listen};
 pub use failure::{Failure, Refusal};
 pub use servers::Servers;
 pub use session::{Db, Param, Session};
+pub use settings::holds_password;
+pub use tls::Protection;

@@ -6,6 +6,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::address::SOCKET_FOLDERS;
+use super::tls::is_private;
 
 /// The lines `host:port:database:user:password` that may be used; none from a file that others may read.
 pub struct Passwords {
@@ -13,9 +14,10 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// Reads the file that the environment names, or the one in the home folder.
-    pub fn load(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let file = env("PGPASSFILE")
+    /// Reads the file that is named here or in the environment, or the one in the home folder.
+    pub fn load(named: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let named = named.map(str::to_owned).or_else(|| env("PGPASSFILE"));
+        let file = named
             .map(PathBuf::from)
             .or_else(|| env("HOME").map(|home| Path::new(&home).join(".pgpass")));
         let text = file.map_or(Ok(Vec::new()), |file| read_private(&file));
@@ -59,13 +61,13 @@ impl Passwords {
     }
 }
 
-/// What is in the file; nothing where there is none. As psql does, one that others may read is passed over.
+/// What is in the file; nothing where there is none. As psql does, one that others may read is passed over;
+/// root's group may, because that is how systemd hands credentials over.
 fn read_private(file: &Path) -> Result<Vec<u8>, String> {
-    use std::os::unix::fs::PermissionsExt;
     let Ok(about) = std::fs::metadata(file) else {
         return Ok(Vec::new());
     };
-    if about.permissions().mode() & 0o077 != 0 {
+    if !is_private(&about) {
         let file = file.display();
         return Err(format!(
             "the password file {file} is not used, because others may read it (chmod 600 {file})"
@@ -133,7 +135,9 @@ mod tests {
             read_private(file.path())
         };
         assert_eq!(read(0o600).unwrap(), b"*:*:*:*:p");
-        assert!(read(0o640).unwrap_err().contains("chmod 600"));
+        assert!(read(0o644).unwrap_err().contains("chmod 600"));
+        let roots = std::os::unix::fs::MetadataExt::uid(&file.path().metadata().unwrap()) == 0;
+        assert_eq!(read(0o440).is_ok(), roots, "as systemd hands it over");
         assert_eq!(read_private(&file.path().join("none")), Ok(Vec::new()));
     }
 

@@ -2,17 +2,19 @@
 //! that is silent does not keep the others from being tried.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{Failure, TAKES_NO_WRITES};
 use super::passwords::Passwords;
+use super::tls::{self, Mode, Protection, Wanted};
 
 /// What the driver says of a server that must take writes and does not.
 const READ_ONLY: &str = "database does not allow writes";
@@ -21,13 +23,32 @@ const READ_ONLY: &str = "database does not allow writes";
 #[derive(Debug, Clone)]
 pub struct Servers {
     hosts: Arc<[Config]>,
+    wanted: Arc<Wanted>,
     /// Which host took us last.
     last: Arc<AtomicUsize>,
+    /// Whether it was said that a connection can be read on the way.
+    warned: Arc<AtomicBool>,
+}
+
+/// The half of a connection that must be polled.
+pub type Line = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
+/// A connection that was made.
+pub struct Connected {
+    pub client: Client,
+    pub line: Line,
+    /// What a request to cancel must be protected with.
+    pub connector: MakeRustlsConnect,
+    pub protection: Protection,
 }
 
 impl Servers {
     /// One setting for each host of `config`.
-    pub(super) fn new(config: &Config, passwords: Option<&Passwords>) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &Config,
+        passwords: Option<&Passwords>,
+        wanted: Wanted,
+    ) -> Result<Self, String> {
         let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
         let ports = config.get_ports();
         let count = hosts.len().max(addresses.len());
@@ -37,6 +58,12 @@ impl Servers {
         }
         if ports.len() > 1 && ports.len() != count {
             return Err(format!("{} ports for {count} hosts", ports.len()));
+        }
+        if wanted.mode == Mode::VerifyFull && hosts.is_empty() {
+            return Err(
+                "sslmode=verify-full verifies a host name, and only hostaddr is given: name the host with host= (PGHOST)"
+                    .into(),
+            );
         }
         let one = |index: usize| {
             let mut one = without_hosts(config);
@@ -56,9 +83,18 @@ impl Servers {
             }
             one
         };
+        let hosts: Vec<Config> = (0..count).map(one).collect();
+        if !hosts.iter().all(is_socket) {
+            // So that what is wrong with a file is told at once.
+            for ssl_mode in wanted.attempts() {
+                wanted.attempt(*ssl_mode)?;
+            }
+        }
         Ok(Servers {
-            hosts: (0..count).map(one).collect(),
+            hosts: hosts.into(),
+            wanted: Arc::new(wanted),
             last: Arc::default(),
+            warned: Arc::default(),
         })
     }
 
@@ -95,13 +131,14 @@ impl Servers {
     }
 
     /// Tries the hosts until one takes us. As with psql, one that refuses whoever we are ends the search.
-    pub async fn connect(&self) -> Result<(Client, Connection<Socket, NoTlsStream>), Failure> {
+    pub async fn connect(&self) -> Result<Connected, Failure> {
         let mut reasons = Vec::new();
         for index in self.order() {
             let host = &self.hosts[index];
-            let failure = match connect_host(host).await {
+            let failure = match self.connect_host(host).await {
                 Ok(connected) => {
                     self.last.store(index, Ordering::Relaxed);
+                    self.look_at(&connected, host);
                     return Ok(connected);
                 }
                 Err(failure) => failure,
@@ -116,6 +153,74 @@ impl Servers {
             reasons.push(format!("{}: {reason}", shown(host)));
         }
         Err(Failure::Gone(reasons.join("; ")))
+    }
+
+    /// Says once what could be read on the way.
+    fn look_at(&self, connected: &Connected, host: &Config) {
+        let protection = connected.protection;
+        tracing::debug!(server = %shown(host), %protection, "connected");
+        if protection.is_open() && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                server = %shown(host),
+                "connected {protection} (sslmode=verify-full with sslrootcert= closes the line)"
+            );
+        }
+    }
+
+    /// Tries every address of a host, with and without TLS as the settings say. Each attempt has its own time, the
+    /// greetings included: a machine may accept and then say nothing.
+    async fn connect_host(&self, host: &Config) -> Result<Connected, Failure> {
+        let limit = host.get_connect_timeout().copied();
+        let limit = limit.unwrap_or(Duration::from_secs(10));
+        let late = |_| Failure::Gone(format!("no answer within {} s", limit.as_secs()));
+        let mut failure = Failure::Gone("it has no address".into());
+        for address in timeout(limit, addresses(host)).await.map_err(late)?? {
+            for ssl_mode in self.attempts(&address) {
+                let tried = self.attempt(&address, *ssl_mode);
+                match timeout(limit, tried).await.unwrap_or_else(|e| Err(late(e))) {
+                    Ok(connected) => return Ok(connected),
+                    Err(error) => failure = error,
+                }
+                if !is_for_want_of_another(&failure) {
+                    break;
+                }
+                tracing::debug!(server = %shown(host), %failure, "another way of connecting is tried, if there is one");
+            }
+            if !failure.is_passing() {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    fn attempts(&self, host: &Config) -> &'static [SslMode] {
+        // There is no TLS on a socket, whatever is asked for.
+        if is_socket(host) {
+            &[SslMode::Disable]
+        } else {
+            self.wanted.attempts()
+        }
+    }
+
+    async fn attempt(&self, host: &Config, ssl_mode: SslMode) -> Result<Connected, Failure> {
+        let attempt = self.wanted.attempt(ssl_mode).map_err(|reason| {
+            let cure = "look at the sslmode, sslrootcert, sslcert and sslkey that the worker was started with";
+            let cure = cure.into();
+            Failure::Unprotected { reason, cure }
+        })?;
+        let mut config = host.clone();
+        config.ssl_mode(attempt.ssl_mode);
+        let connected = config.connect(attempt.connector.clone()).await;
+        let (client, line) = connected.map_err(|error| {
+            let of_tls = tls::of_error(&error, &name(host));
+            of_tls.unwrap_or_else(|| told(Failure::from(error)))
+        })?;
+        Ok(Connected {
+            client,
+            line,
+            protection: attempt.protection(is_local(host)),
+            connector: attempt.connector,
+        })
     }
 
     /// Only one host takes writes, so the one that did last comes first: those before it may be silent, and each would
@@ -184,29 +289,42 @@ fn shown(host: &Config) -> String {
     }
 }
 
-/// Tries every address of a host. Its time covers the greetings, too: a machine may accept and then say nothing.
-async fn connect_host(host: &Config) -> Result<(Client, Connection<Socket, NoTlsStream>), Failure> {
-    let limit = host.get_connect_timeout().copied();
-    let limit = limit.unwrap_or(Duration::from_secs(10));
-    let late = |_| Failure::Gone(format!("no answer within {} s", limit.as_secs()));
-    let mut failure = Failure::Gone("it has no address".into());
-    for address in timeout(limit, addresses(host)).await.map_err(late)?? {
-        match timeout(limit, address.connect(NoTls)).await {
-            Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(error)) => failure = told(Failure::from(error)),
-            Err(elapsed) => failure = late(elapsed),
-        }
-        if !failure.is_passing() {
-            break;
-        }
+/// The name that a certificate must have.
+fn name(host: &Config) -> String {
+    match host.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        _ => shown(host),
     }
-    Err(failure)
+}
+
+fn is_socket(host: &Config) -> bool {
+    matches!(host.get_hosts().first(), Some(Host::Unix(_))) && host.get_hostaddrs().is_empty()
+}
+
+fn is_local(host: &Config) -> bool {
+    let mut addresses = host.get_hostaddrs().iter();
+    is_socket(host) || (!host.get_hostaddrs().is_empty() && addresses.all(tls::is_local))
+}
+
+/// Whether the server might take us with TLS where it did not without, or the other way round.
+fn is_for_want_of_another(failure: &Failure) -> bool {
+    match failure {
+        Failure::Unprotected { .. } => true,
+        // No line in pg_hba.conf for a connection of this kind.
+        Failure::Refused(refusal) => refusal.sqlstate == "28000",
+        _ => false,
+    }
 }
 
 async fn addresses(host: &Config) -> Result<Vec<Config>, Failure> {
     let (Some(Host::Tcp(name)), None) = (host.get_hosts().first(), host.get_hostaddrs().first())
     else {
-        return Ok(vec![host.clone()]);
+        let mut only = host.clone();
+        // The driver has no greeting with TLS for a server without a name.
+        if let (None, Some(address)) = (host.get_hosts().first(), host.get_hostaddrs().first()) {
+            only.host(address.to_string());
+        }
+        return Ok(vec![only]);
     };
     let found = lookup_host((name.as_str(), 0)).await;
     let found = found.map_err(|error| Failure::Gone(format!("unknown host {name}: {error}")))?;
@@ -235,7 +353,7 @@ mod tests {
     use tokio::time::Instant;
 
     fn servers(url: &str) -> Servers {
-        Servers::new(&url.parse().unwrap(), None).unwrap()
+        crate::db::resolve(Some(url), &|_| None, "conductor").unwrap()
     }
 
     #[tokio::test]
@@ -283,6 +401,30 @@ mod tests {
         asked.await.unwrap();
         assert_eq!(refusal.sqlstate, "28P01");
         assert!(refusal.hint.unwrap().contains("PGPASSWORD"));
+    }
+
+    #[test]
+    fn a_socket_needs_no_tls_and_a_host_beside_it_does() {
+        for mode in ["allow", "prefer", "require", "verify-ca", "verify-full"] {
+            for url in [
+                format!("host=/tmp user='a b' sslmode='{mode}'"),
+                format!("postgres:///d?host=/tmp&sslmode={mode}"),
+            ] {
+                let servers = servers(&url);
+                assert_eq!(servers.hosts()[0].get_hosts(), [Host::Unix("/tmp".into())]);
+                assert_eq!(servers.attempts(&servers.hosts()[0]), [SslMode::Disable]);
+            }
+        }
+        let both = servers("host=/tmp,h sslmode=require");
+        assert_eq!(both.attempts(&both.hosts()[0]), [SslMode::Disable]);
+        assert_eq!(both.attempts(&both.hosts()[1]), [SslMode::Require]);
+        for url in [
+            "host=/tmp,h sslmode=verify-ca",
+            "host=/tmp hostaddr=127.0.0.1 sslmode=verify-full",
+        ] {
+            let error = crate::db::resolve(Some(url), &|_| None, "c").unwrap_err();
+            assert!(error.contains("sslrootcert="), "{error}");
+        }
     }
 
     #[test]

@@ -8,10 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{Failure, Refusal};
-use super::servers::Servers;
+use super::servers::{Connected, Servers};
+use super::tls::Protection;
 
 /// How long the server may take to be told that a call was given up.
 const CANCEL_LIMIT: Duration = Duration::from_secs(15);
@@ -59,6 +61,8 @@ struct Idle {
 
 struct Wire {
     client: Client,
+    connector: MakeRustlsConnect,
+    protection: Protection,
     connection: JoinHandle<()>,
 }
 
@@ -130,10 +134,15 @@ impl Db {
     }
 
     async fn connect(&self) -> Result<Wire, Failure> {
-        let (client, mut connection) = self.inner.servers.connect().await?;
+        let Connected {
+            client,
+            mut line,
+            connector,
+            protection,
+        } = self.inner.servers.connect().await?;
         let notices = self.inner.notices.clone();
         let connection = tokio::spawn(async move {
-            while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+            while let Some(message) = poll_fn(|cx| line.poll_message(cx)).await {
                 match (message, &notices) {
                     (Ok(AsyncMessage::Notice(notice)), Some(notices)) => {
                         let _ = notices.send(Refusal::from(&notice));
@@ -149,7 +158,12 @@ impl Db {
                 }
             }
         });
-        Ok(Wire { client, connection })
+        Ok(Wire {
+            client,
+            connector,
+            protection,
+            connection,
+        })
     }
 }
 
@@ -172,7 +186,8 @@ impl Session {
     ) -> Result<Vec<Row>, Failure> {
         // Stays so when this future is dropped half-way: the answer would meet the next caller.
         self.usable = false;
-        let client = &self.wire.as_ref().expect("present until drop").client;
+        let wire = self.wire.as_ref().expect("present until drop");
+        let client = &wire.client;
         match timeout(limit, client.query_typed(sql, params)).await {
             Ok(Ok(rows)) => {
                 self.usable = true;
@@ -187,15 +202,21 @@ impl Session {
                 Err(failure)
             }
             Err(_) => {
-                let cancel = client.cancel_token();
-                tokio::spawn(
-                    async move { timeout(CANCEL_LIMIT, cancel.cancel_query(NoTls)).await },
-                );
+                let (cancel, connector) = (client.cancel_token(), wire.connector.clone());
+                tokio::spawn(async move {
+                    let told = timeout(CANCEL_LIMIT, cancel.cancel_query(connector)).await;
+                    tracing::debug!(?told, "the server was told that a call was given up");
+                });
                 let reason = format!("no answer within {} s", limit.as_secs_f32());
                 self.home.found_gone(&reason);
                 Err(Failure::Gone(reason))
             }
         }
+    }
+
+    /// How what is said on it is protected.
+    pub fn protection(&self) -> Protection {
+        self.wire.as_ref().expect("present until drop").protection
     }
 
     /// Ends the session instead of giving it back.
