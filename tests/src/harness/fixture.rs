@@ -129,6 +129,7 @@ impl Conductor {
             qwen: tools::qwen().unwrap_or_else(|missing| panic!("{missing}")),
             disk: None,
             open_files: None,
+            variables: Vec::new(),
         };
         let mut conductor = Self {
             cluster,

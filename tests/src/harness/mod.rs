@@ -17,6 +17,7 @@
 //! | [`meeting`] | two sessions in each other's way |
 //! | `standby` | servers that follow another and can take its place |
 //! | [`shortage`] | small disks and few open files |
+//! | [`tls`] | certificates, servers with TLS, a line that sees how connections begin |
 //! | [`tools`] | where the programs are that the tests need |
 
 pub mod clock;
@@ -32,6 +33,7 @@ pub mod runs;
 pub mod shortage;
 pub mod sql_worker;
 mod standby;
+pub mod tls;
 pub mod tools;
 pub mod tree;
 pub mod worker;

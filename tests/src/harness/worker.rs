@@ -30,6 +30,8 @@ pub struct Environment {
     /// In the place of the state folder.
     pub disk: Option<SmallDisk>,
     pub open_files: Option<u64>,
+    /// What else is in its environment.
+    pub variables: Vec<(String, String)>,
 }
 
 /// A running daemon. Killed, with what it started, when dropped.
@@ -59,8 +61,13 @@ impl Environment {
             .env("CONDUCTOR_NODE", node)
             .env("CONDUCTOR_WORKER_NAME", &self.name)
             .env("OPENAI_BASE_URL", &self.model_url)
+<<<<<<< HEAD
             .env("OPENAI_API_KEY", &self.key)
             .env("CONDUCTOR_LOG", &self.log_level)
+=======
+            .env("OPENAI_API_KEY", "scripted")
+            .envs(self.variables.iter().cloned())
+>>>>>>> 67cfbd2 (See TLS to the server hold end to end, and the database password stay where it is)
             .current_dir(&self.folder)
             .stdin(Stdio::null());
         if let Some(most) = self.open_files {

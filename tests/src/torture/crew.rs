@@ -61,6 +61,7 @@ impl Crew {
                 qwen: qwen.clone(),
                 disk: None,
                 open_files: None,
+                variables: Vec::new(),
             };
             let worker = Mutex::new(Some(environment.start()));
             Member {
