@@ -3,7 +3,9 @@
 mod address;
 mod calls;
 mod doorbell;
+mod environment;
 mod failure;
+mod host;
 mod passwords;
 mod servers;
 mod session;

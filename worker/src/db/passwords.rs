@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use super::address::SOCKET_FOLDERS;
+use super::environment::SOCKET_FOLDERS;
 use super::tls::is_private;
 
 /// The lines `host:port:database:user:password` that may be used; none from a file that others may read.
