@@ -61,13 +61,9 @@ impl Environment {
             .env("CONDUCTOR_NODE", node)
             .env("CONDUCTOR_WORKER_NAME", &self.name)
             .env("OPENAI_BASE_URL", &self.model_url)
-<<<<<<< HEAD
             .env("OPENAI_API_KEY", &self.key)
             .env("CONDUCTOR_LOG", &self.log_level)
-=======
-            .env("OPENAI_API_KEY", "scripted")
             .envs(self.variables.iter().cloned())
->>>>>>> 67cfbd2 (See TLS to the server hold end to end, and the database password stay where it is)
             .current_dir(&self.folder)
             .stdin(Stdio::null());
         if let Some(most) = self.open_files {

@@ -109,7 +109,13 @@ async fn ask_node(node: &Path, limit: Duration) -> Result<(PathBuf, String), Chi
     }
     let output = command
         .args(["-p", "process.execPath + '\\n' + process.versions.node"])
-        .env_remove("NODE_OPTIONS")
+        // The worker's secrets stand in its environment.
+        .env_clear()
+        .envs(
+            ["PATH", "HOME"]
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -177,6 +183,19 @@ mod tests {
         let error = ask_node(&node, Duration::from_millis(100)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains("no answer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn node_is_asked_without_the_workers_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join("node");
+        let script =
+            "#!/bin/sh\necho \"$0\"\necho \"22.0.0,${CARGO_MANIFEST_DIR:-kept},${PATH:+path}\"\n";
+        fs::write(&node, script).unwrap();
+        fs::set_permissions(&node, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let (_, version) = ask_node(&node, Duration::from_secs(30)).await.unwrap();
+        assert_eq!(version.trim(), "22.0.0,kept,path");
     }
 
     #[tokio::test]

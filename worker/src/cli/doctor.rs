@@ -310,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_is_shown_with_what_to_do_and_is_no_failure() {
+        let line = Line::good("connection", "without TLS");
+        let line = Line {
+            cure: Some("warning: switch it on".into()),
+            ..line
+        };
+        assert_eq!(
+            shown(&line, false),
+            "✓ connection: without TLS\n  → warning: switch it on\n"
+        );
+    }
+
+    #[test]
     fn versions_agree_by_major_and_minor() {
         assert!(agreement("0.1.7", "0.1.0").ok);
         assert!(agreement("0.1", "0.1.0").ok);

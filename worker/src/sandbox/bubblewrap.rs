@@ -9,12 +9,9 @@ use super::{Policy, system};
 /// The installed bubblewrap, once it was seen to work.
 pub(super) fn find() -> Result<PathBuf, String> {
     let path = which::which("bwrap").map_err(|_| "bubblewrap is not installed".to_owned())?;
-    let mut command = Command::new(&path);
-    for secret in crate::credentials::SECRET_VARIABLES {
-        command.env_remove(secret);
-    }
-    let tried = command
-        .args(["--unshare-pid", "--ro-bind", "/", "/", "true"])
+    let tried = Command::new(&path)
+        .args(["--unshare-pid", "--ro-bind", "/", "/", "/bin/true"])
+        .env_clear()
         .stdin(Stdio::null())
         .output()
         .map_err(|e| format!("bubblewrap does not start ({e})"))?;

@@ -136,3 +136,36 @@ impl Wanted {
 pub fn is_local(address: &IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_or_proves_nothing_is_told_only_of_a_line_that_leaves_the_machine() {
+        let of = |local, tls| {
+            let protection = Protection { local, tls };
+            (protection.is_open(), protection.is_unproved())
+        };
+        assert_eq!(of(true, None), (false, false));
+        assert_eq!(of(false, None), (true, true));
+        for (level, unproved) in [
+            (Level::Nothing, true),
+            (Level::Authority, true),
+            (Level::Name, false),
+        ] {
+            assert_eq!(of(false, Some(("TLS 1.3", level))), (false, unproved));
+            assert_eq!(of(true, Some(("TLS 1.3", level))), (false, false));
+        }
+    }
+
+    #[test]
+    fn this_machine_is_where_its_own_addresses_lead() {
+        for here in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_local(&here.parse().unwrap()), "{here}");
+        }
+        for elsewhere in ["10.0.0.1", "192.168.1.1", "::", "2001:db8::1"] {
+            assert!(!is_local(&elsewhere.parse().unwrap()), "{elsewhere}");
+        }
+    }
+}
