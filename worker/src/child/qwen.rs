@@ -103,11 +103,7 @@ fn package(qwen: &Path) -> Result<(PathBuf, Manifest), ChildError> {
 
 /// The real program behind a link or a version manager's wrapper, and its version.
 async fn ask_node(node: &Path, limit: Duration) -> Result<(PathBuf, String), ChildError> {
-    let mut command = Command::new(node);
-    for secret in SECRET_VARIABLES {
-        command.env_remove(secret);
-    }
-    let output = command
+    let output = Command::new(node)
         .args(["-p", "process.execPath + '\\n' + process.versions.node"])
         // The worker's secrets stand in its environment.
         .env_clear()
