@@ -57,6 +57,15 @@ pub struct Job {
     pub(crate) env: Vec<(&'static str, String)>,
 }
 
+/// What a job's child is started with. For looking at: nothing that is done with it changes the job.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandParts<'a> {
+    pub program: &'a Path,
+    pub args: &'a [String],
+    pub env: &'a [(&'static str, String)],
+    pub policy: &'a Policy,
+}
+
 impl Job {
     /// Lays the job folder out. Small files only, but it blocks.
     ///
@@ -176,6 +185,16 @@ impl Job {
             what: "start the child".to_owned(),
             source,
         })
+    }
+
+    /// What `start` gives to the sandbox.
+    pub fn command_parts(&self) -> CommandParts<'_> {
+        CommandParts {
+            program: &self.node,
+            args: &self.args,
+            env: &self.env,
+            policy: &self.policy,
+        }
     }
 
     /// Removes the job folder, whatever the child left in it.

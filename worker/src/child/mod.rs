@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::sandbox::SandboxError;
 
-pub use job::{ChildSpec, Job};
+pub use job::{ChildSpec, CommandParts, Job};
 pub use model::Model;
 pub use process::Child;
 pub use qwen::{MIN_VERSION, Qwen};

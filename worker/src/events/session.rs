@@ -81,6 +81,9 @@ impl Session {
         }
         match (line.kind.as_str(), line.subtype.as_str()) {
             ("system", "init") => self.init(&line),
+            // What has not said what it may do is not heard; why it could not start is.
+            ("stream_event" | "assistant" | "user", _) if !self.started => self.unannounced(),
+            ("result", "success") if !self.started => self.unannounced(),
             ("system", "retry") => self.retry(line.data.preserve_text),
             ("stream_event", _) => self.stream_event(line),
             ("assistant", _) => self.assistant(line),
@@ -102,6 +105,10 @@ impl Session {
         self.violation.get_or_insert(message);
     }
 
+    fn unannounced(&mut self) {
+        self.violate("the child did not say which tools it offers".to_owned());
+    }
+
     fn init(&mut self, line: &Line) {
         let surplus: Vec<&str> = line
             .tools
@@ -109,7 +116,9 @@ impl Session {
             .map(String::as_str)
             .filter(|t| !TOOLS.contains(t))
             .collect();
-        if !surplus.is_empty() {
+        if line.tools.is_empty() {
+            self.unannounced();
+        } else if !surplus.is_empty() {
             self.violate(format!(
                 "the child offers tools that it must not: {}",
                 one_line(&surplus.join(", "), MAX_QUOTED)
