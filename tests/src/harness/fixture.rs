@@ -130,6 +130,7 @@ impl Conductor {
             disk: None,
             open_files: None,
             variables: Vec::new(),
+            programs: None,
         };
         let mut conductor = Self {
             cluster,

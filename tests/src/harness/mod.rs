@@ -11,6 +11,7 @@
 //! | [`processes`] | processes that belong to a folder, their memory, their end |
 //! | [`proxy`] | a line to a server that can fall silent or break |
 //! | [`repository`] | git repositories, friendly and hostile |
+//! | [`listeners`] | ports and a socket that nobody may call
 //! | [`tree`] | a folder down to content, mode and time, and what changed in it |
 //! | [`reader`] | a conversation with the scripted model in this process |
 //! | [`sql_worker`] | a worker that is nothing but SQL |
@@ -23,6 +24,7 @@
 pub mod clock;
 pub mod cluster;
 pub mod fixture;
+pub mod listeners;
 pub mod meeting;
 pub mod ports;
 pub mod processes;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Everything below a folder, by relative path; the folder itself is `.`.
+/// A file larger than this is known by its size and by what it takes of the disk.
+const LARGE: u64 = 64 << 20;
+
+/// Everything below a folder, by relative path, whatever bytes stand in it; the folder itself is `.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree(BTreeMap<String, Entry>);
+pub struct Tree(BTreeMap<PathBuf, Entry>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -21,7 +24,8 @@ struct Entry {
 enum Content {
     Folder,
     File(Vec<u8>),
-    Link(std::path::PathBuf),
+    Large { bytes: u64, blocks: u64 },
+    Link(PathBuf),
     Other,
 }
 
@@ -29,18 +33,20 @@ impl Tree {
     /// Reads a folder; links are not followed.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let mut entries = BTreeMap::new();
-        let mut open = vec![".".to_owned()];
+        let mut open = vec![PathBuf::from(".")];
         while let Some(name) = open.pop() {
             let path = folder.join(&name);
             let meta = std::fs::symlink_metadata(&path)?;
             let content = if meta.is_dir() {
                 for entry in std::fs::read_dir(&path)? {
-                    let below = entry?.file_name();
-                    open.push(format!("{name}/{}", below.to_string_lossy()));
+                    open.push(name.join(entry?.file_name()));
                 }
                 Content::Folder
             } else if meta.is_symlink() {
                 Content::Link(std::fs::read_link(&path)?)
+            } else if meta.is_file() && meta.len() > LARGE {
+                let (bytes, blocks) = (meta.len(), meta.blocks());
+                Content::Large { bytes, blocks }
             } else if meta.is_file() {
                 Content::File(std::fs::read(&path)?)
             } else {
@@ -59,14 +65,18 @@ impl Tree {
 
     /// One line for each path that is new, gone or different; none if nothing was touched.
     pub fn changes(&self, later: &Self) -> Vec<String> {
-        let paths: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
+        let paths: std::collections::BTreeSet<&PathBuf> =
+            self.0.keys().chain(later.0.keys()).collect();
         paths
             .into_iter()
-            .filter_map(|path| match (self.0.get(path), later.0.get(path)) {
-                (Some(before), Some(after)) if before == after => None,
-                (Some(before), Some(after)) => Some(format!("{path}: {}", before.differs(after))),
-                (Some(_), None) => Some(format!("{path}: gone")),
-                _ => Some(format!("{path}: new")),
+            .filter_map(|path| {
+                let what = match (self.0.get(path), later.0.get(path)) {
+                    (Some(before), Some(after)) if before == after => return None,
+                    (Some(before), Some(after)) => before.differs(after),
+                    (Some(_), None) => "gone",
+                    _ => "new",
+                };
+                Some(format!("{}: {what}", path.display()))
             })
             .collect()
     }
@@ -96,6 +106,10 @@ mod tests {
         for name in ["same", "content", "mode", "time", "gone"] {
             std::fs::write(at(name), "x").unwrap();
         }
+        let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"o\xffd\n");
+        std::fs::write(folder.path().join(odd), "x").unwrap();
+        let large = std::fs::File::create(at("large")).unwrap();
+        large.set_len(LARGE + 1).unwrap();
         let before = Tree::read(folder.path()).unwrap();
         assert_eq!(before.changes(&before), [""; 0]);
         std::fs::write(at("content"), "y").unwrap();
@@ -107,13 +121,17 @@ mod tests {
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
         std::fs::remove_file(at("gone")).unwrap();
         std::fs::write(at("new"), "").unwrap();
+        std::fs::write(folder.path().join(odd), "y").unwrap();
+        large.set_len(LARGE + 2).unwrap();
         let changes = before.changes(&Tree::read(folder.path()).unwrap());
         let expected = [
             ".: other time",
             "./content: other content",
             "./gone: gone",
+            "./large: other content",
             "./mode: other mode or owner",
             "./new: new",
+            "./o\u{fffd}d\n: other content",
             "./time: other time",
         ];
         assert_eq!(changes, expected);

@@ -1,6 +1,8 @@
 //! The program `conductor`: the daemon under test, and the commands that people type.
 
 use std::fs::File;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +34,16 @@ pub struct Environment {
     pub open_files: Option<u64>,
     /// What else is in its environment.
     pub variables: Vec<(String, String)>,
+    /// In the place of the tools' own.
+    pub programs: Option<Programs>,
+}
+
+/// Programs that another user may run, and that user; it may have no name.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    pub conductor: PathBuf,
+    pub node: PathBuf,
+    pub user: u32,
 }
 
 /// A running daemon. Killed, with what it started, when dropped.
@@ -44,8 +56,13 @@ pub struct Worker {
 impl Environment {
     /// The program with everything in its environment that a command needs, and nothing of ours.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let program = tools::conductor().unwrap_or_else(|missing| panic!("{missing}"));
-        let node = tools::node().unwrap_or_else(|missing| panic!("{missing}"));
+        let found = |found: Result<PathBuf, tools::Missing>| {
+            found.unwrap_or_else(|missing| panic!("{missing}"))
+        };
+        let (program, node) = match &self.programs {
+            Some(given) => (given.conductor.clone(), given.node.clone()),
+            None => (found(tools::conductor()), found(tools::node())),
+        };
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -66,10 +83,40 @@ impl Environment {
             .envs(self.variables.iter().cloned())
             .current_dir(&self.folder)
             .stdin(Stdio::null());
+        if let Some(given) = &self.programs {
+            command.uid(given.user).gid(given.user);
+        }
         if let Some(most) = self.open_files {
             shortage::limit_open_files(&mut command, most);
         }
         command
+    }
+
+    /// Lets a user of this number run everything: the worker's folders become theirs, and they get programs that they can
+    /// reach, wherever ours are. For root only.
+    pub fn hand_over(&mut self, user: u32) {
+        let folder = self.folder.join("programs");
+        std::fs::create_dir_all(&folder).expect("the folder can be made");
+        let copy = |from: &Path, name: &str| {
+            let to = folder.join(name);
+            let mut copy = Command::new("cp");
+            let copied = copy.args(["-R", "--reflink=auto"]).arg(from).arg(&to);
+            assert!(copied.status().is_ok_and(|status| status.success()));
+            to
+        };
+        let program = tools::conductor().unwrap_or_else(|missing| panic!("{missing}"));
+        let node = tools::node().unwrap_or_else(|missing| panic!("{missing}"));
+        let qwen = self.qwen.canonicalize().expect("qwen is there");
+        let package = qwen.parent().expect("a file has a folder");
+        self.qwen = copy(package, "qwen").join("cli.js");
+        self.programs = Some(Programs {
+            conductor: copy(&program, "conductor"),
+            node: copy(&node.canonicalize().expect("node is there"), "node"),
+            user,
+        });
+        for name in ["home", "state"] {
+            chown(self.folder.join(name), Some(user), Some(user)).expect("root may give away");
+        }
     }
 
     /// Runs a command to its end and returns what it said. Panics if it takes longer than `limit`.

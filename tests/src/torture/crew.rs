@@ -62,6 +62,7 @@ impl Crew {
                 disk: None,
                 open_files: None,
                 variables: Vec::new(),
+                programs: None,
             };
             let worker = Mutex::new(Some(environment.start()));
             Member {

@@ -191,12 +191,9 @@ pub fn run(bench: &Bench, layers: Layers, served: &Model) -> Said {
             Some("user") => {
                 let blocks = line["message"]["content"].as_array().into_iter().flatten();
                 let results = blocks.filter(|block| block["type"] == "tool_result");
-                said.results.extend(results.map(|block| {
-                    (
-                        block["is_error"] == true,
-                        block["content"].to_string(),
-                    )
-                }));
+                said.results.extend(
+                    results.map(|block| (block["is_error"] == true, block["content"].to_string())),
+                );
             }
             _ => {}
         }

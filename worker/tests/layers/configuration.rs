@@ -43,7 +43,10 @@ fn plant(field: &Field) {
         ".qwen/skills/evil/SKILL.md",
         format!("---\n{head}\n---\nEVIL SKILL\n"),
     );
-    repo.write(".qwen/commands/conductor-prompt.toml", "prompt = \"EVIL COMMAND\"\n");
+    repo.write(
+        ".qwen/commands/conductor-prompt.toml",
+        "prompt = \"EVIL COMMAND\"\n",
+    );
     repo.write(
         ".qwen/extensions/evil/qwen-extension.json",
         json!({ "name": "evil", "version": "1.0.0",
@@ -102,22 +105,40 @@ async fn a_folder_of_its_own_alone_keeps_the_projects_configuration_from_being_o
     assert_eq!(ran, [""; 0], "{said:#?}");
     assert!(field.damage().changed.is_empty(), "{:?}", field.damage());
     assert!(!asked.to_lowercase().contains("evil-model"));
-    for word in ["EVIL ORDERS", "EVIL, use", "EVIL AGENT", "EVIL SKILL", "EVIL COMMAND"] {
+    for word in [
+        "EVIL ORDERS",
+        "EVIL, use",
+        "EVIL AGENT",
+        "EVIL SKILL",
+        "EVIL COMMAND",
+    ] {
         assert!(!asked.contains(word), "{word} reached the model");
     }
     assert_eq!(said.init["mcp_servers"], json!([]), "{said:#?}");
-    assert!(!said.init["agents"].to_string().contains("evil"), "{said:#?}");
+    assert!(
+        !said.init["agents"].to_string().contains("evil"),
+        "{said:#?}"
+    );
 
     // The same project, visited as a person would: each of these traps works.
     let field = Field::new().await;
     plant(&field);
     let (said, ran, asked) = visit(&field, Layers::default());
     println!("{ran:?} {said:#?}");
-    for name in ["before-tool", "mcp", "prompt-submit", "session-start", "variable"] {
+    for name in [
+        "before-tool",
+        "mcp",
+        "prompt-submit",
+        "session-start",
+        "variable",
+    ] {
         assert!(ran.contains(&name.to_owned()), "{name}: {ran:?} {said:#?}");
     }
     for word in ["evil-model", "EVIL ORDERS", "EVIL SKILL"] {
         assert!(asked.contains(word), "{word}: {asked}");
     }
-    assert!(said.init["agents"].to_string().contains("evil"), "{said:#?}");
+    assert!(
+        said.init["agents"].to_string().contains("evil"),
+        "{said:#?}"
+    );
 }

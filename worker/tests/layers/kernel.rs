@@ -7,7 +7,7 @@ use std::process::Command;
 use conductor_worker::child::Toolbox;
 use conductor_worker::sandbox::{Backend, Sandbox};
 
-use crate::attack::{Damage, Field, everything};
+use crate::attack::{Damage, Field, WARM_FOLDER, everything};
 use crate::bare::{Layers, give, nobody_known};
 use crate::common::HELPER;
 
@@ -40,10 +40,7 @@ async fn holds_alone(choose: fn(Option<&Path>) -> Sandbox, user: Option<u32>) {
 }
 
 /// A field that belongs to this user, as far as it needs to, with what runs there.
-async fn given_to(
-    user: Option<u32>,
-    choose: fn(Option<&Path>) -> Sandbox,
-) -> (Field, Sandbox) {
+async fn given_to(user: Option<u32>, choose: fn(Option<&Path>) -> Sandbox) -> (Field, Sandbox) {
     let mut field = Field::new().await;
     let Some(user) = user else {
         return (field, choose(Some(Path::new(HELPER))));
@@ -54,16 +51,22 @@ async fn given_to(
     // The folders above may be root's alone.
     let qwen = &mut field.bench.qwen;
     let package = dir.join("qwen");
-    let mut copy = Command::new("cp");
-    copy.arg("-R").arg(&qwen.package).arg(&package);
-    assert!(copy.status().unwrap().success());
+    copy(&qwen.package, &package);
     let node = dir.join("node");
-    fs::copy(&qwen.node, &node).unwrap();
+    copy(&qwen.node, &node);
     (qwen.package, qwen.node) = (package, node);
-    field.bench.toolbox = Toolbox::prepare(&field.bench.qwen, &dir.join("toolbox")).unwrap();
+    let toolbox = dir.join("toolbox-of-theirs");
+    copy(Path::new(WARM_FOLDER), &toolbox);
+    field.bench.toolbox = Toolbox::prepare(&field.bench.qwen, &toolbox).unwrap();
     give(&dir, user);
     field.look();
     (field, choose(Some(&helper)))
+}
+
+fn copy(from: &Path, to: &Path) {
+    let mut copy = Command::new("cp");
+    copy.args(["-R", "--reflink=auto"]).arg(from).arg(to);
+    assert!(copy.status().unwrap().success());
 }
 
 fn detected(helper: Option<&Path>) -> Sandbox {

@@ -27,7 +27,10 @@ async fn a_snapshot_alone_takes_every_blow_for_the_repository() {
         "{damage:?} {said:#?}"
     );
     // It was let loose, only not on the repository.
-    assert!(damage.called && damage.changed == ["outside/new", "outside/shell"], "{damage:?}");
+    assert!(
+        damage.called && damage.changed == ["outside/new", "outside/shell"],
+        "{damage:?}"
+    );
     for (name, content) in [("new", "x"), ("a.txt", "x\ntwo\n")] {
         let written = std::fs::read_to_string(taken.path.join(name));
         assert_eq!(written.unwrap().trim_end(), content.trim_end(), "{name}");

@@ -31,7 +31,15 @@ fn met(bench: &Bench, layers: Layers) -> Result<String, String> {
     let (_, outcome) = parser.finish(&Exit::default());
     match (violation, outcome) {
         (None, Outcome::Success { output, .. }) => Ok(output),
-        (Some(violation), Outcome::Failure { message, retryable, ours, .. }) => {
+        (
+            Some(violation),
+            Outcome::Failure {
+                message,
+                retryable,
+                ours,
+                ..
+            },
+        ) => {
             assert_eq!(violation, message);
             assert!(!retryable && !ours, "another attempt would be no better");
             Err(message)
@@ -64,7 +72,10 @@ async fn a_child_that_offers_more_or_is_in_another_mode_is_ended_with_a_clear_wo
         message.starts_with("the child offers tools that it must not: "),
         "{message}"
     );
-    assert!(message.contains("enter_worktree") && message.contains("agent"), "{message}");
+    assert!(
+        message.contains("enter_worktree") && message.contains("agent"),
+        "{message}"
+    );
 
     for mode in ["default", "auto-edit", "yolo"] {
         let other = Layers {
