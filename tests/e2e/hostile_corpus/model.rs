@@ -10,8 +10,9 @@ pub fn cases() -> Vec<Case> {
             .asks(shell)
             .ordinary_too(),
         Case::new("tools-that-are-none", |_| {}).asks(odd_tools),
-        Case::new("malformed-calls", |_| {})
-            .asks(malformed)
+        Case::new("arguments-that-are-none", |_| {}).asks(odd_arguments),
+        Case::new("a-call-of-nothing", |_| {})
+            .asks(|_| vec![call("", json!({}))])
             .fails("malformed tool call"),
         Case::new("every-denied-tool", |_| {})
             .asks(denied)
@@ -68,7 +69,7 @@ fn odd_tools(plot: &Plot) -> Vec<conductor_tests::scripted::ToolCall> {
 }
 
 /// Arguments that are none.
-fn malformed(plot: &Plot) -> Vec<conductor_tests::scripted::ToolCall> {
+fn odd_arguments(plot: &Plot) -> Vec<conductor_tests::scripted::ToolCall> {
     let mut calls = Vec::new();
     for arguments in [
         Value::Null,

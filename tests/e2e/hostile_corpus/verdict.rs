@@ -71,7 +71,9 @@ pub fn on_the_model(c: &Conductor, plots: &[(&Case, Plot)]) -> Vec<String> {
         let mark = case.mark();
         let ours = records.iter().filter(|record| record.body.contains(&mark));
         let turns: Vec<usize> = ours.clone().map(|record| record.turn).collect();
-        if turns != [1, 2] && case.fails.is_none() {
+        // qwen makes a call of what a model writes in one of the forms, which costs a turn.
+        let more = case.reply.is_some() && turns.starts_with(&[1, 2]);
+        if turns != [1, 2] && !more && case.fails.is_none() {
             wrong.push(format!(
                 "{}: the model was asked for turns {turns:?}",
                 case.name

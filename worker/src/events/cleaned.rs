@@ -81,6 +81,14 @@ pub(super) fn clean_text(relative: &Relative, text: &str) -> String {
     relative.apply(text).replace('\0', "")
 }
 
+/// A name that a model has made up; the server refuses a whole batch for one NUL.
+pub(super) fn without_nul(name: String) -> String {
+    match name.contains('\0') {
+        true => name.replace('\0', ""),
+        false => name,
+    }
+}
+
 /// The arguments of a call as they were written, cleaned; of absurdly large or deep ones the beginning.
 pub(super) fn clean_raw_input(relative: &Relative, raw: Option<&str>) -> Value {
     let raw = raw.unwrap_or("null");

@@ -2,7 +2,7 @@
 
 use conductor_flows::text::{cut_at_char, one_line};
 
-use super::cleaned::{clean_input, clean_raw_input, clean_text, result_text};
+use super::cleaned::{clean_input, clean_raw_input, clean_text, result_text, without_nul};
 use super::message::{Answer, MessageText, Out};
 use super::outcome::{Outcome, Verdict, of_error, of_exit};
 use super::parser::ParserOptions;
@@ -216,8 +216,8 @@ impl Session {
                     self.fresh = false;
                     let input = clean_raw_input(&self.relative, block.input);
                     self.events.push(Event::ToolCall {
-                        id: block.id,
-                        name: block.name,
+                        id: without_nul(block.id),
+                        name: without_nul(block.name),
                         input,
                         executed: true,
                     });
@@ -262,7 +262,7 @@ impl Session {
         for block in blocks.into_iter().filter(|b| b.kind == "tool_result") {
             let (content, bytes) = result_text(&self.relative, block.content);
             self.events.push(Event::ToolResult {
-                id: block.tool_use_id,
+                id: without_nul(block.tool_use_id),
                 is_error: block.is_error,
                 content,
                 bytes,

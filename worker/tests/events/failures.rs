@@ -19,6 +19,8 @@ fn a_child_with_other_tools_or_another_mode_is_a_violation() {
 
     for (field, value, word) in [
         ("permission_mode", json!("yolo"), "plan mode"),
+        ("tools", json!([]), "did not say which tools"),
+        ("tools", json!(null), "did not say which tools"),
         ("slash_commands", json!(["init"]), "command"),
     ] {
         let mut line: Value = serde_json::from_str(init().trim()).unwrap();
@@ -29,6 +31,27 @@ fn a_child_with_other_tools_or_another_mode_is_a_violation() {
     }
     let (_, outcome) = parse(&recorded("ESCAPE-hostile-settings"), 0);
     assert!(!failure(&outcome).1);
+}
+
+#[test]
+fn a_child_that_does_not_say_what_it_may_do_is_not_heard() {
+    let call = json!({ "type": "assistant", "message": { "content": [
+        { "type": "tool_use", "id": "a", "name": "glob", "input": {} }] } });
+    for stream in [
+        result("All is well."),
+        delta("All is well.") + &result("All is well."),
+        format!("{call}\n{}", result("All is well.")),
+        // Too late.
+        result("All is well.") + &init(),
+    ] {
+        let (events, outcome) = parse(&stream, 0);
+        let (message, retryable) = failure(&outcome);
+        assert_eq!(message, "the child did not say which tools it offers");
+        assert!(
+            !retryable && events.len() == 1,
+            "only the error: {events:?}"
+        );
+    }
 }
 
 #[test]

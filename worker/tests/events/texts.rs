@@ -112,6 +112,20 @@ fn absurdly_large_arguments_of_a_call_are_cut() {
 }
 
 #[test]
+fn a_name_with_a_nul_is_sent_without_it() {
+    let call = json!({ "type": "assistant", "message": { "content": [
+        { "type": "tool_use", "id": "a\0", "name": "read_file\0write_file", "input": { "k\0": "v\0" } }] } });
+    let back = json!({ "type": "user", "message": { "content": [
+        { "type": "tool_result", "tool_use_id": "a\0", "is_error": true, "content": "no\0" }] } });
+    let (events, _) = parse(&format!("{}{call}\n{back}\n", init()), 0);
+    let sent = serde_json::to_string(&events).unwrap();
+    assert!(
+        sent.contains("read_filewrite_file") && !sent.contains("\\u0000"),
+        "{sent}"
+    );
+}
+
+#[test]
 fn twenty_megabytes_of_mixed_unicode_keep_every_valid_character_in_order() {
     // What a child prints: mostly text, some escapes, NUL, half surrogates, and bytes that are no UTF-8.
     let mut stream = init().into_bytes();
