@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::{Attempt, holds};
 use crate::child::stand_in::{Call, StandIn};
 use crate::child::{ChildError, ChildSpec, Job, Model, Qwen, Toolbox};
+use crate::credentials::Secret;
 use crate::events::{Parser, ParserOptions};
 use crate::sandbox::Sandbox;
 
@@ -194,7 +195,7 @@ impl Ground<'_> {
             .map_err(failed("listen for the child"))?;
         let model = Model {
             base_url: served.base_url(),
-            api_key: "attack".to_owned(),
+            api_key: Secret::new("attack"),
             name: "attack".to_owned(),
         };
         let spec = ChildSpec {

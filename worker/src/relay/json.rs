@@ -378,7 +378,7 @@ mod tests {
             "{\"a\":1]",
             "{/* x */\"a\":1}",
             "{\"a\":1",
-            "{\0\"\0a\0\"\0:\01\0}\0",
+            "{\0\"\0a\0\"\0:\x001\0}\0",
             "\u{feff}{}",
         ] {
             assert_eq!(read(&[wrong.as_bytes()]), Err(Malformed), "{wrong}");
