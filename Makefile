@@ -22,7 +22,7 @@ fuzz:    ## hostile input for everything that reads what others wrote, MINUTES=1
 torture: ## many runs and random kills of everything, MINUTES=30 long, from SEED=random, then the verdict
 	@scripts/torture.sh
 
-mutants: ## take out one protection of the engine after the other, and see a test fail each time
+mutants: ## take out one protection of engine and worker after the other, and see a test fail each time
 	@scripts/mutants.sh
 
 lint:    ## formatting and warnings, as errors

@@ -149,31 +149,26 @@ fn a_failed_attempt_is_tried_again_after_its_back_off_and_not_before() {
 }
 
 #[test]
-fn a_step_with_which_too_many_workers_were_lost_is_not_given_to_another() {
-    let settings = "max_deaths = 3, max_attempts = 9";
-    Setup::new()
-        .settings(settings)
-        .without_worker()
-        .run(async |c| {
-            let (run, _, held) = one_claimed(c).await;
-            for lost in 1..=2 {
-                let name = format!("worker {lost}");
-                let other = sql_worker::register(&c.sql, &name, &[]).await.unwrap();
-                c.pass("61 seconds").await;
-                let taken = sql_worker::claim(&c.sql, other, 8).await.unwrap();
-                assert_eq!((taken[0].task, taken[0].attempt), (held.task, lost + 1));
-            }
-            let other = sql_worker::register(&c.sql, "worker 3", &[]).await.unwrap();
+fn a_step_with_which_too_many_workers_are_lost_fails_and_says_so() {
+    let deaths = Setup::new().settings("max_deaths = 2").without_worker();
+    deaths.run(async |c| {
+        let (run, _, held) = one_claimed(c).await;
+        for (name, attempt) in [("second", Some(2)), ("third", None)] {
             c.pass("61 seconds").await;
-            assert_eq!(claims(c, other).await, 0);
-            assert_eq!(c.status(run).await.0, "failed");
-            let step = c.step(run, "sources").await;
-            let error = "3 workers were lost while they ran this step";
-            assert_eq!(
-                (step.status.as_str(), step.error.as_deref()),
-                ("failed", Some(error))
-            );
-        });
+            let next = sql_worker::register(&c.sql, name, &[]).await.unwrap();
+            let given = sql_worker::claim(&c.sql, next, 8).await.unwrap();
+            let given: Vec<i32> = given.iter().map(|task| task.attempt).collect();
+            assert_eq!(given, attempt.into_iter().collect::<Vec<_>>(), "{name}");
+        }
+        let (state, error) = (
+            task(c, held.task, "t.state").await,
+            task(c, held.task, "t.error").await,
+        );
+        let why = "2 workers were lost while they ran this step";
+        assert_eq!((state.as_str(), error.as_str()), ("failed", why));
+        assert_eq!(c.status(run).await.0, "failed", "it was its only angle");
+        assert_eq!(c.violations().await.unwrap(), [""; 0]);
+    });
 }
 
 #[test]

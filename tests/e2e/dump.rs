@@ -6,8 +6,8 @@ use std::process::Command;
 
 use conductor_tests::harness::runs::LONG;
 use conductor_tests::harness::sql_worker::{self, Claimed};
-use conductor_tests::harness::tools;
-use conductor_tests::harness::{Conductor, Launch, Setup};
+use conductor_tests::harness::{Conductor, Launch, Setup, cluster, tools};
+use serde_json::json;
 use tokio_postgres::Client;
 
 fn run(program: &str, arguments: &[&str], options: &str) {
@@ -66,6 +66,7 @@ async fn copied(c: &Conductor, form: &str) -> String {
             );
         }
     }
+    cluster::make_mutant(&c.cluster.connect(&name).await.unwrap()).await;
     name
 }
 
@@ -81,6 +82,10 @@ async fn rows(sql: &Client) -> BTreeSet<String> {
             "select count(*) || ' × ' || (to_jsonb(t) - 'home') from {table} t group by to_jsonb(t)"
         );
         let found = sql.query(&query, &[]).await.unwrap();
+        assert!(
+            !found.is_empty(),
+            "{table} is empty, so nothing is known of it"
+        );
         rows.extend(
             found
                 .iter()
@@ -90,9 +95,37 @@ async fn rows(sql: &Client) -> BTreeSet<String> {
     rows
 }
 
-/// A run of two angles of which one is finished and the other claimed, with what it has streamed.
+/// A project with a grant, a persona and a flow of the user's own, and a run of that flow in the middle of its fan-out.
+async fn half_a_fan_out(c: &Conductor, worker: i64) {
+    let flow = json!({"name": "fan-out", "category": "analysis", "description": "One step for each part.",
+        "contracts": [], "steps": [
+            {"id": "list", "persona": "lister", "brief": "List the parts."},
+            {"id": "each", "persona": "lister", "brief": "Look at one.", "needs": ["list"], "foreach": "list.parts"},
+            {"id": "end", "persona": "lister", "brief": "Sum up.", "needs": ["each"]}]});
+    c.sql
+        .batch_execute(
+            "select project_register('shop', '/srv/shop');
+             select project_grant('shop', 'pg_monitor');
+             select persona_define('lister', 'Lists.', 'You list what there is.')",
+        )
+        .await
+        .unwrap();
+    let define = "select flow_define($1)";
+    c.sql.execute(define, &[&flow]).await.unwrap();
+    c.launch(Launch::new("fan-out", "What is there?")).await;
+    let list = sql_worker::claim(&c.sql, worker, 8).await.unwrap();
+    let parts = r#"{"parts": ["one", "two"]}"#;
+    sql_worker::finish(&c.sql, &list[0], parts).await.unwrap();
+    let children = sql_worker::claim(&c.sql, worker, 8).await.unwrap();
+    assert_eq!(children.len(), 2, "{children:?}");
+    let first = sql_worker::finish(&c.sql, &children[0], "the first part");
+    first.await.unwrap();
+}
+
+/// A run of two angles of which one is finished and the other claimed, with what it has streamed, beside half a fan-out.
 async fn half_a_run(c: &Conductor) -> (i64, Claimed) {
     let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+    half_a_fan_out(c, worker).await;
     let launch = Launch::new("architectural-analysis", "What depends on what?").band("medium");
     let run = c.launch(launch).await;
     let claimed = sql_worker::claim(&c.sql, worker, 8).await.unwrap();
@@ -128,11 +161,11 @@ fn a_run_that_is_dumped_midway_in_any_form_completes_where_it_is_restored() {
             there.execute("select flow_resume()", &[]).await.unwrap();
             while sql_worker::drive(&there, worker).await.unwrap() > 0 {}
 
-            let ended = "select status || ', violations ' || (select count(*) from flow_check())
-                         || ', steps done twice ' || (select count(*) from tasks t where t.run_id = r.id and t.attempt > 2)
-                         from flow_runs r where id = $1";
-            let ended: String = there.query_one(ended, &[&run_id]).await.unwrap().get(0);
-            assert_eq!(ended, "completed, violations 0, steps done twice 0", "{form}");
+            let ended = "select string_agg(status, ' ') || ', violations ' || (select count(*) from flow_check())
+                         || ', steps done twice ' || (select count(*) from tasks where attempt > 2)
+                         from flow_runs";
+            let ended: String = there.query_one(ended, &[]).await.unwrap().get(0);
+            assert_eq!(ended, "completed completed, violations 0, steps done twice 0", "{form}");
             let kept = "select flow_step_output($1, $2)";
             let kept: String = there.query_one(kept, &[&run_id, &done.step_id]).await.unwrap().get(0);
             assert_eq!(kept, "kept: the first angle", "{form}");
@@ -140,6 +173,12 @@ fn a_run_that_is_dumped_midway_in_any_form_completes_where_it_is_restored() {
             let next = "select flow_launch('research', 'Another?')";
             let next: i64 = there.query_one(next, &[]).await.unwrap().get(0);
             assert_eq!(next, run_id + 1, "{form}");
+            let next = "select max(id) + 1 = project_register('another', '/srv/another') from projects";
+            assert!(there.query_one(next, &[]).await.unwrap().get::<_, bool>(0), "{form}");
+            let known = "select max(id) from workers";
+            let known: i64 = there.query_one(known, &[]).await.unwrap().get(0);
+            let next = sql_worker::register(&there, "another", &[]).await.unwrap();
+            assert!(next > known, "{form}: {next} after {known}");
             drop(there);
             c.cluster.drop_database(&copy).await;
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use conductor_tests::harness::runs::LONG;
 use conductor_tests::harness::sql_worker::{self, Claimed};
-use conductor_tests::harness::{Conductor, Launch, Setup, told, tools};
+use conductor_tests::harness::{Conductor, Launch, Setup, cluster, told, tools};
 
 /// The version before this one; that upgrade scripts chain is PostgreSQL's matter.
 const FORMER: &str = "0.1.0";
@@ -29,6 +29,7 @@ async fn update(c: &Conductor) {
         .batch_execute("alter extension conductor update")
         .await
         .unwrap();
+    cluster::make_mutant(&c.sql).await;
 }
 
 /// Everything that the extension consists of.
@@ -235,6 +236,38 @@ fn a_run_begun_before_an_upgrade_ends_after_it() {
 }
 
 #[test]
+fn a_worker_that_is_newer_than_the_schema_says_what_to_do_and_goes_on_by_itself_once_it_is_done() {
+    Setup::new().version(FORMER).run(async |c| {
+        let run = c.launch(Launch::new("research", "Is it time?")).await;
+        c.said("of different versions (SQLSTATE 55000)", 1, LONG)
+            .await;
+        let log = std::fs::read_to_string(c.environment.log()).unwrap();
+        let said = log
+            .lines()
+            .find(|line| line.contains("SQLSTATE 55000"))
+            .unwrap();
+        let versions = format!("worker: {}, extension: {FORMER}", env!("CARGO_PKG_VERSION"));
+        let cure = "ALTER EXTENSION conductor UPDATE";
+        assert!(said.contains(&versions) && said.contains(cure), "{said}");
+        assert_eq!(c.step(run, "sources").await.attempts, 0, "nothing is taken");
+
+        // The worker that registers again and again may hold a lock for a moment; then the upgrade gives up at once.
+        c.until("the extension is upgraded", LONG, async |c: &Conductor| {
+            let upgraded = c
+                .sql
+                .batch_execute("alter extension conductor update")
+                .await;
+            upgraded
+                .map_err(|error| assert_eq!(told(&error).0, "55P03"))
+                .ok()
+        })
+        .await;
+        c.completed(run, LONG).await;
+        assert_eq!(c.violations().await.unwrap(), [""; 0]);
+    });
+}
+
+#[test]
 fn a_dump_of_the_old_schema_restores_into_the_new_one_and_its_run_ends_there() {
     Setup::new()
         .version(FORMER)
@@ -263,6 +296,7 @@ fn a_dump_of_the_old_schema_restores_into_the_new_one_and_its_run_ends_there() {
                 assert!(done && said.is_empty(), "{name}: {said}");
             }
             let sql = c.cluster.connect(&there).await.unwrap();
+            cluster::make_mutant(&sql).await;
             sql.execute("select flow_resume()", &[]).await.unwrap();
             let worker = sql_worker::register(&sql, "by-hand", &[]).await.unwrap();
             while sql_worker::drive(&sql, worker).await.unwrap() > 0 {}

@@ -75,6 +75,22 @@ fn every_state_of_the_protocol_keeps_every_rule() {
 }
 
 #[test]
+fn every_invariant_of_the_database_is_a_rule_here_or_named_as_not_modelled() {
+    let check = include_str!("../../sql/730_flow_check.sql");
+    let after = |rest: &str| rest.split_once('\'').map(|(name, _)| name.to_owned());
+    let invariants: BTreeSet<String> = check.split("select '").skip(1).filter_map(after).collect();
+    assert!(invariants.len() > 10, "{invariants:?}");
+    // Rules of the model's own are sentences.
+    let rules = properties::RULES.iter().map(|(name, _)| *name);
+    let shared = rules.filter(|name| !name.contains(' '));
+    let named: BTreeSet<String> = shared
+        .chain(properties::NOT_MODELLED)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(named, invariants);
+}
+
+#[test]
 fn every_defect_that_was_found_breaks_its_rule() {
     for flaw in Flaw::ALL {
         let checker = flaw.scope().model(Some(flaw)).checker();

@@ -17,13 +17,14 @@ with member as (
 )
 select 'member ' || pg_describe_object(m.classid, m.objid, 0) from member m
 union all
-select format('relation %s: kind %s, persistence %s, options %s, row security %s', c.oid::regclass, c.relkind,
-              c.relpersistence, c.reloptions, c.relrowsecurity)
+select format('relation %s: kind %s, persistence %s, options %s, row security %s, forced %s', c.oid::regclass, c.relkind,
+              c.relpersistence, c.reloptions, c.relrowsecurity, c.relforcerowsecurity)
 from relation c
 union all
-select format('column %s.%s: %s %s, %s%s%s default %s', c.oid::regclass, a.attname,
+select format('column %s.%s: %s %s, %s%s%s default %s, collation %s, rights %s', c.oid::regclass, a.attname,
               row_number() over (partition by c.oid order by a.attnum), format_type(a.atttypid, a.atttypmod),
-              case when a.attnotnull then 'not null ' end, a.attidentity, a.attgenerated, pg_get_expr(f.adbin, f.adrelid))
+              case when a.attnotnull then 'not null ' end, a.attidentity, a.attgenerated, pg_get_expr(f.adbin, f.adrelid),
+              nullif(a.attcollation, 0)::regcollation, a.attacl)
 from relation c
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join pg_attrdef f on f.adrelid = c.oid and f.adnum = a.attnum
@@ -36,7 +37,9 @@ union all
 select format('trigger %s, enabled %s', pg_get_triggerdef(t.oid), t.tgenabled)
 from relation c join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
 union all
-select format('policy %s on %s for %s: %s with check %s', p.polname, c.oid::regclass, p.polcmd,
+select format('policy %s on %s for %s to %s, permissive %s: %s with check %s', p.polname, c.oid::regclass, p.polcmd,
+              (select string_agg(case when o.role = 0 then 'public' else o.role::regrole::text end, ' ' order by o.role)
+               from unnest(p.polroles) o (role)), p.polpermissive,
               pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid))
 from relation c join pg_policy p on p.polrelid = c.oid
 union all

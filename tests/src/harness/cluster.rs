@@ -20,6 +20,8 @@ const PREFIX: &str = "conductor-e2e-";
 
 /// Names a file of SQL that is run in each database in which the version under test was installed: a mutant.
 pub const AFTER_INSTALL: &str = "CONDUCTOR_AFTER_INSTALL";
+/// What is said when that cannot be run: no test says so.
+pub const NOT_MADE: &str = "the mutant cannot be made";
 
 /// A server with its own data folder, socket folder and port.
 pub struct Cluster {
@@ -304,10 +306,8 @@ impl Cluster {
                 "{create}: {error:?}: is it installed in this server? (scripts/test.sh does it)"
             );
         }
-        if let (None, Some(file)) = (version, std::env::var_os(AFTER_INSTALL)) {
-            let sql = std::fs::read_to_string(&file).expect("the file can be read");
-            let made = client.batch_execute(&sql).await;
-            made.expect("the mutant can be made");
+        if version.is_none() {
+            make_mutant(&client).await;
         }
         name
     }
@@ -318,6 +318,17 @@ impl Cluster {
             let _ = admin
                 .batch_execute(&format!("drop database if exists {name} with (force)"))
                 .await;
+        }
+    }
+}
+
+/// Makes a database in which the version under test was just installed, restored or upgraded to, a mutant, if this run
+/// of the tests is about one.
+pub async fn make_mutant(client: &Client) {
+    if let Some(file) = std::env::var_os(AFTER_INSTALL) {
+        let sql = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{NOT_MADE}: {e}"));
+        if let Err(error) = client.batch_execute(&sql).await {
+            panic!("{NOT_MADE}: {error:?}");
         }
     }
 }

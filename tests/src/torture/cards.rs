@@ -28,13 +28,14 @@ pub enum Kind {
     RunRetried,
     RunForked,
     FramesPruned,
+    RunsPruned,
     Resumed,
 }
 
 use Kind::*;
 
 /// Each kind, how often it is in the deck, and what people call it.
-pub const KINDS: [(Kind, usize, &str); 19] = [
+pub const KINDS: [(Kind, usize, &str); 20] = [
     (WorkerKilled, 3, "worker killed"),
     (WorkerDrained, 1, "worker drained"),
     (WorkerStopped, 1, "worker stopped at once"),
@@ -53,6 +54,7 @@ pub const KINDS: [(Kind, usize, &str); 19] = [
     (RunRetried, 3, "flow_retry"),
     (RunForked, 2, "flow_fork"),
     (FramesPruned, 2, "flow_prune_frames"),
+    (RunsPruned, 1, "flow_prune"),
     (Resumed, 2, "flow_resume"),
 ];
 

@@ -1,9 +1,15 @@
-//! What must hold at the end.
+//! What must hold at the end, and what must hold all the time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
+use super::accounts;
+use super::acts::OLD;
 use super::faults::WATCHER;
 use super::ledger::Promise;
 use super::world::{self, Trouble, World, query};
@@ -11,18 +17,33 @@ use crate::harness::processes;
 
 /// How long the processes of a stopped worker may take to be gone.
 const GONE: Duration = Duration::from_secs(10);
+/// Between two looks at the invariants while faults are made.
+const EVERY: Duration = Duration::from_secs(4);
+/// A task that somebody had locked when its run ended is ended by the next heartbeat or rescue: by then, whoever is away.
+const LAG: Duration = Duration::from_secs(30);
+/// Violations that may stand for so long.
+const LAGGING: [&str; 2] = [
+    "(ended_run_has_no_live_task,",
+    "(ended_run_has_no_unsettled_step,",
+];
 /// What no log may say.
 const SERVER_WORDS: [&str; 5] = [
     "deadlock detected",
     "PANIC:",
     "panicked at",
     "TRAP:",
-    "was terminated by signal 11",
+    "was terminated by signal",
 ];
-const WORKER_WORDS: [&str; 2] = ["panicked at", "an attempt broke off"];
+/// The one signal that is sent to processes of the server.
+const KILLED: &str = "was terminated by signal 9";
+const WORKER_WORDS: [&str; 3] = [
+    "panicked at",
+    "an attempt broke off",
+    "the server refused stream events, they are left out",
+];
 
 /// Queries whose every row is a violation, as text; each with what it is called.
-const QUERIES: [(&str, &str); 9] = [
+const QUERIES: [(&str, &str); 13] = [
     ("flow_check()", "select c::text from flow_check() c"),
     (
         "a completed run without a report",
@@ -65,7 +86,77 @@ const QUERIES: [(&str, &str); 9] = [
         "select s.kind || ': task ' || s.task_id from torture.struck s join tasks t on t.id = s.task_id
          where t.state in ('pending', 'running')",
     ),
+    (
+        "a reply that was cut off was taken",
+        r"select run_id || ' ' || step_id from flow_steps where status = 'completed' and output ~ 'The lease is\s*$'",
+    ),
+    (
+        "a task announced as ended twice",
+        "select run_id || ': task ' || task_id from torture.frames where type = 'message_complete'
+         group by run_id, task_id having count(*) > 1",
+    ),
+    // What an attempt says comes before whatever a later one of its step says.
+    (
+        "two conversations of one step overlap",
+        "select run_id || ': task ' || task_id || ' attempt ' || attempt || ', frame ' || seq from (
+             select f.*, max(f.task_id * 1000 + f.attempt) over (partition by f.run_id, t.chat_id order by f.seq) as latest
+             from torture.frames f join tasks t on t.id = f.task_id) o
+         where latest > task_id * 1000 + attempt",
+    ),
+    // A lease, the longest absence of a worker and of the server, another lease after that; and slow machines.
+    (
+        "a task of a killed worker was not taken back in time",
+        "select 'task ' || s.task_id || ' attempt ' || s.attempt || ' after ' || extract(epoch from n.at - s.at) || ' s'
+         from torture.struck s join tasks t on t.id = s.task_id cross join lateral (
+             select coalesce(min(k.at), clock_timestamp()) as at
+             from torture.states k where k.task_id = s.task_id and k.at > s.at) n
+         where s.kind = 'worker killed' and n.at - s.at > interval '90 seconds'",
+    ),
 ];
+
+/// Looks at the invariants every few seconds until it is told to stop.
+pub async fn all_the_time(world: Arc<World>, mut stopped: watch::Receiver<bool>) {
+    let mut since: BTreeMap<String, Instant> = BTreeMap::new();
+    while !*stopped.borrow() && !world.is_closed() {
+        if let Some(lagging) = invariants(&world).await {
+            since.retain(|row, _| lagging.contains(row));
+            for row in lagging {
+                let first = *since.entry(row.clone()).or_insert_with(Instant::now);
+                if first.elapsed() > LAG {
+                    let line = format!("flow_check(), for {} s: {row}", LAG.as_secs());
+                    world.ledger.violated(line);
+                }
+            }
+        }
+        let _ = tokio::time::timeout(EVERY, stopped.changed()).await;
+    }
+}
+
+/// Notes violated invariants amid the faults, and returns those that may stand for a while; none when the server is away.
+pub async fn invariants(world: &World) -> Option<Vec<String>> {
+    let looked = async {
+        let sql = world.session(WATCHER).await?;
+        rows(&sql, QUERIES[0].1).await
+    };
+    match looked.await {
+        Ok(found) => {
+            world.ledger.looked();
+            let may_lag = |row: &String| LAGGING.iter().any(|name| row.starts_with(name));
+            let (lagging, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(may_lag);
+            for row in wrong {
+                let line = format!("flow_check() amid the faults: {row}");
+                world.ledger.violated(line);
+            }
+            Some(lagging)
+        }
+        Err(Trouble::Away) => None,
+        Err(Trouble::Refused(code, words)) => {
+            let line = format!("flow_check() amid the faults was refused: {code} {words}");
+            world.ledger.violated(line);
+            None
+        }
+    }
+}
 
 /// What is not settled yet, one line each; a server that is away is a line too.
 pub async fn unsettled(world: &World) -> Vec<String> {
@@ -86,7 +177,8 @@ pub async fn unsettled(world: &World) -> Vec<String> {
     }
 }
 
-async fn rows(sql: &Client, query: &str) -> Result<Vec<String>, Trouble> {
+/// The first column of a query, as text.
+pub async fn rows(sql: &Client, query: &str) -> Result<Vec<String>, Trouble> {
     let rows = world::query(sql, query, &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
@@ -100,6 +192,14 @@ pub async fn database(world: &World) {
                 world.ledger.violated(format!("{name}: {row}"));
             }
         }
+        let early = format!(
+            "select run_id || ' ' || status from torture.pruned where status = 'running' or at - ended_at < '{OLD}'"
+        );
+        for run in rows(&sql, &early).await? {
+            let line = format!("a run that flow_prune() should leave is gone: {run}");
+            world.ledger.violated(line);
+        }
+        accounts::check(&sql, &world.ledger).await?;
         for promise in world.ledger.promises() {
             if let Some(broken) = broken(&sql, &promise).await? {
                 world.ledger.violated(broken);
@@ -131,17 +231,22 @@ async fn broken(sql: &Client, promise: &Promise) -> Result<Option<String>, Troub
     let found = query(
         sql,
         "select r.status, (select count(*) from frames f
-             where f.run_id = r.id and f.seq <= $3 and f.type like 'flow_run_%')
+             where f.run_id = r.id and f.seq <= $3 and f.type like 'flow_run_%'), md5(r.report)
          from flow_runs r where r.id = $1 and r.launch_key = $2",
         &[&run, key, &promise.seq],
     )
     .await?;
     let Some(row) = found.first() else {
-        return Ok(Some(format!("{key}, run {run}, was launched and is lost")));
+        let lost = format!("{key}, run {run}, was launched and is lost");
+        return Ok((!accounts::is_pruned(sql, run).await?).then_some(lost));
     };
     let (status, frames): (String, i64) = (row.get(0), row.get(1));
-    if promise.completed && status != "completed" {
+    if promise.report.is_some() && status != "completed" {
         return Ok(Some(format!("run {run} was completed and is {status}")));
+    }
+    if promise.report.is_some() && promise.report != row.get(2) {
+        let line = format!("run {run} was completed and has another report now");
+        return Ok(Some(line));
     }
     let (seq, read) = (promise.seq, promise.frames);
     let line = format!(
@@ -198,7 +303,7 @@ pub async fn left_behind(world: &World) {
 fn words(world: &World, name: &str, log: &std::path::Path, words: &[&str]) {
     let log = std::fs::read(log).unwrap_or_default();
     for line in String::from_utf8_lossy(&log).lines() {
-        if words.iter().any(|word| line.contains(word)) {
+        if words.iter().any(|word| line.contains(word)) && !line.contains(KILLED) {
             world.ledger.violated(format!("the log of {name}: {line}"));
         }
     }

@@ -138,6 +138,11 @@ pub fn table(
     );
     line("frames", &figures.frames.to_string());
     line("tokens", &figures.tokens.to_string());
+    let looks = ledger.looks();
+    line(
+        "checked",
+        &format!("flow_check() {looks} times amid the faults"),
+    );
     let limit = options.settle.as_secs();
     let settled = match settled {
         Some(time) => format!(

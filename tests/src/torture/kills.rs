@@ -8,10 +8,11 @@ use tokio::time::sleep;
 
 use super::acts::ACTOR;
 use super::cards::{Card, Kind};
-use super::crew;
 use super::faults::{Hit, WATCHER, note};
 use super::launches::LAUNCHER;
+use super::ledger::Deed;
 use super::world::{Trouble, World, in_time, query};
+use super::{checks, crew};
 use crate::harness::processes;
 
 /// How long a worker stays away at most: more than two leases.
@@ -94,6 +95,9 @@ pub async fn child(world: &World, card: Card) {
             ..Hit::default()
         };
         note(world, card.kind, hit).await;
+    }
+    if let Some(lease) = &lease {
+        world.ledger.doing(Deed::ChildKilled(lease.clone()));
     }
     let signals = [libc::SIGKILL, libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV];
     let signal = card.pick(2, &signals).copied().unwrap_or(libc::SIGKILL);
@@ -185,6 +189,7 @@ pub async fn server(world: &Arc<World>, card: Card) {
             .violated(format!("the server does not start again: {error}"));
     }
     world.ledger.journal("the server is back");
+    checks::invariants(world).await;
 }
 
 #[cfg(test)]

@@ -83,6 +83,12 @@ fn key_of(number: usize) -> String {
     format!("launch {number}")
 }
 
+/// The number of the launch that asked this.
+pub fn asked_by(question: &str) -> Option<usize> {
+    let (_, rest) = question.rsplit_once("(launch ")?;
+    rest.strip_suffix(".)")?.parse().ok()
+}
+
 /// The number of the launch that had this key.
 pub fn number_of(key: &str) -> Option<usize> {
     key.strip_prefix("launch ")?.parse().ok()
@@ -147,7 +153,7 @@ async fn launched(world: &World, order: &Order, number: usize) -> Result<Option<
                     key,
                     seq: 0,
                     frames: 0,
-                    completed: false,
+                    report: None,
                 }));
             }
             Err(Trouble::Away) => {}
@@ -200,9 +206,17 @@ async fn follow(
 /// Reads what is new; true when the run has ended.
 async fn look(sql: &Client, promise: &mut Promise) -> Result<bool, Trouble> {
     let run = &promise.run;
-    let status =
-        in_time(sql.query_one("select status from flow_runs where id = $1", &[run])).await?;
-    let status: String = status.get(0);
+    let found = query(
+        sql,
+        "select status, md5(report) from flow_runs where id = $1",
+        &[run],
+    )
+    .await?;
+    // Lost or pruned: the checks at the end know which.
+    let Some(row) = found.first() else {
+        return Ok(true);
+    };
+    let (status, report): (String, Option<String>) = (row.get(0), row.get(1));
     let frames = query(
         sql,
         "select seq, type from flow_frames($1, $2, 10000)",
@@ -213,7 +227,7 @@ async fn look(sql: &Client, promise: &mut Promise) -> Result<bool, Trouble> {
         promise.seq = row.get(0);
         promise.frames += i64::from(row.get::<_, &str>(1).starts_with("flow_run_"));
     }
-    promise.completed = status == "completed";
+    promise.report = report.filter(|_| status == "completed");
     Ok(status != "running")
 }
 
@@ -225,6 +239,8 @@ mod tests {
     fn a_key_tells_its_number() {
         assert_eq!(number_of(&key_of(17)), Some(17));
         assert_eq!(number_of("another key"), None);
+        assert_eq!(asked_by(&format!("Why? {}", tag(17))), Some(17));
+        assert_eq!(asked_by("Why?"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What was done, what was promised, what was violated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -17,7 +17,29 @@ pub struct Promise {
     /// The last frame that its follower read, and how many of those about the run as a whole.
     pub seq: i64,
     pub frames: i64,
-    pub completed: bool,
+    /// The digest of its report, if it has completed.
+    pub report: Option<String>,
+}
+
+/// Something was done to a run, whether or not anybody learned of it: it may explain how the run ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    RunCancelled(i64),
+    TaskCancelled(i64),
+    RunRetried(i64),
+    /// The model misbehaved towards what was launched under this number.
+    ModelMisbehaved(usize),
+    /// The child of this lease was killed.
+    ChildKilled(String),
+}
+
+/// What the server has answered to somebody who did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    RunCancelled { run: i64, status: String },
+    TaskCancelled { task: i64, state: String },
+    RunRetried { run: i64, version: i64 },
+    RunForked { run: i64, from: i64, step: String },
 }
 
 /// The notes of one crash test.
@@ -34,6 +56,9 @@ struct Inner {
     journal: Vec<String>,
     promises: Vec<Promise>,
     rolled_back: Vec<String>,
+    deeds: BTreeSet<Deed>,
+    words: Vec<Word>,
+    looks: usize,
 }
 
 impl Default for Ledger {
@@ -80,6 +105,36 @@ impl Ledger {
     /// A launch under this key was taken back.
     pub fn rolled_back(&self, key: String) {
         self.lock().rolled_back.push(key);
+    }
+
+    /// Something is about to be done to a run.
+    pub fn doing(&self, deed: Deed) {
+        self.lock().deeds.insert(deed);
+    }
+
+    /// The server has answered.
+    pub fn told(&self, word: Word) {
+        self.lock().words.push(word);
+    }
+
+    /// The invariants were looked at amid the faults.
+    pub fn looked(&self) {
+        self.lock().looks += 1;
+    }
+
+    /// Everything that was done to runs.
+    pub fn deeds(&self) -> BTreeSet<Deed> {
+        self.lock().deeds.clone()
+    }
+
+    /// Everything that the server has answered.
+    pub fn words(&self) -> Vec<Word> {
+        self.lock().words.clone()
+    }
+
+    /// How often the invariants were looked at amid the faults.
+    pub fn looks(&self) -> usize {
+        self.lock().looks
     }
 
     /// What was violated so far.

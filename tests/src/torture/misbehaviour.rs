@@ -3,9 +3,13 @@
 use super::cards::{Card, Kind};
 use super::faults::{Hit, WATCHER, note};
 use super::launches::{number_of, tag};
+use super::ledger::Deed;
 use super::world::{Trouble, World, query};
 use crate::scripted::script::Stall;
 use crate::scripted::{Part, Reply, Rule};
+
+/// What a reply that breaks off has said by then.
+const BEGUN: &str = "## Summary\nThe lease is ";
 
 /// Lets the scripted model misbehave towards one run.
 pub async fn play(world: &World, card: Card) {
@@ -32,13 +36,14 @@ pub async fn play(world: &World, card: Card) {
     world
         .ledger
         .fault(card.kind, &format!("run {run}, {times} times"));
+    world.ledger.doing(Deed::ModelMisbehaved(number));
     world.play(Some(Rule::any([reply]).contains(&tag(number)).times(times)));
 }
 
 /// What the model does instead of answering, and how often.
 fn drawn(card: Card) -> (Reply, usize) {
     let times = 1 + (card.dice[2] * 5.0) as usize;
-    let begun = Part::text("## Summary\nThe lease is ");
+    let begun = Part::text(BEGUN);
     match card.kind {
         Kind::ModelRefuses => {
             let statuses = [500, 503, 429, 500, 400];

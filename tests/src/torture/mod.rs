@@ -12,9 +12,11 @@
 //! | [`misbehaviour`] | faults of the model |
 //! | [`acts`] | faults that people make, in SQL |
 //! | [`ledger`] | what was done, what was promised, what was violated |
-//! | [`checks`] | what must hold at the end |
+//! | [`checks`] | what must hold at the end, and all the time |
+//! | [`accounts`] | that every run's end is explained, and what people were told is still so |
 //! | [`figures`] | the table that is printed |
 
+pub mod accounts;
 pub mod acts;
 pub mod cards;
 pub mod checks;
@@ -82,6 +84,7 @@ pub async fn run(options: &Options, closed: Arc<AtomicBool>) -> Outcome {
             stopped.clone(),
         ));
     }
+    let looking = tokio::spawn(checks::all_the_time(world.clone(), stopped));
     faults::make(&world, options).await;
     stop.send_replace(true);
     let ended = async { while launchers.join_next().await.is_some() {} };
@@ -89,6 +92,11 @@ pub async fn run(options: &Options, closed: Arc<AtomicBool>) -> Outcome {
         world
             .ledger
             .violated("a launcher does not get an answer".into());
+    }
+    if let Err(error) = looking.await {
+        world
+            .ledger
+            .violated(format!("looking at the invariants broke off: {error}"));
     }
     let settled = settle(&world, options.settle).await;
     if settled.is_none() {
@@ -101,6 +109,8 @@ pub async fn run(options: &Options, closed: Arc<AtomicBool>) -> Outcome {
     checks::database(&world).await;
     let figures = figures::read(&world).await;
     world.crew.stop(&world.ledger).await;
+    // Stopping workers changes nothing of what is there.
+    checks::database(&world).await;
     checks::left_behind(&world).await;
     let violations = world.ledger.violations();
     if !violations.is_empty()
