@@ -52,12 +52,13 @@ fn drawn(card: Card) -> (Reply, usize) {
         }
         Kind::ModelCuts => (Reply::parts([begun, Part::Drop]), times),
         _ => {
-            // Sometimes shorter than the stall clock, sometimes longer.
+            // Sometimes shorter than the clock that it meets, sometimes longer.
+            let before = card.dice[2] < 0.3;
+            let longest = if before { 45_000.0 } else { 16_000.0 };
             let stall = Stall {
                 name: "torture".into(),
-                max_ms: 1_000 + (card.dice[1] * 15_000.0) as u64,
+                max_ms: 1_000 + (card.dice[1] * longest) as u64,
             };
-            let before = card.dice[2] < 0.3;
             let mut reply = Reply::parts([begun, Part::Stall(stall.clone()), Part::Default]);
             if before {
                 reply = Reply::default_behaviour();
