@@ -76,7 +76,11 @@ fn visit(field: &Field, layers: Layers) -> (Said, Vec<String>, String) {
     let models = bodies.iter().map(|body| body["model"].to_string());
     let models = models.collect::<Vec<_>>().join(" ");
     let all = bodies.iter().map(ToString::to_string).collect();
-    (said, names(&field.outside), models + &" " + &strings(all))
+    (
+        said,
+        names(&field.outside),
+        format!("{models} {}", strings(all)),
+    )
 }
 
 fn strings(all: Vec<String>) -> String {

@@ -21,12 +21,12 @@ fn met(bench: &Bench, layers: Layers) -> Result<String, String> {
     while let Ok(read @ 1..) = stdout.read(&mut buffer) {
         parser.push(&buffer[..read]);
         if parser.violation().is_some() {
-            // The leash: a helper then ends whatever it started.
-            drop(leash);
-            child.wait().unwrap();
             break;
         }
     }
+    // The leash: a helper then ends whatever it started.
+    drop((leash, stdout));
+    child.wait().unwrap();
     let violation = parser.violation().map(str::to_owned);
     let (_, outcome) = parser.finish(&Exit::default());
     match (violation, outcome) {
