@@ -150,7 +150,7 @@ fn a_model_that_dies_in_mid_stream_and_stays_away_ends_the_attempt_within_three_
                     .wait_until(LONG, |control| control.held().contains_key("gate"))
                     .await
             );
-            half_has_arrived(c, run).await;
+            c.has_streamed(run, "look", LONG).await;
             let began = Instant::now();
             drop(model);
             let error = failed(c, run, 1, limit).await;

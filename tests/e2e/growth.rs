@@ -3,7 +3,6 @@
 use conductor_tests::harness::runs::LONG;
 use std::collections::BTreeMap;
 
-use conductor_tests::harness::runs::LONG;
 use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
 use serde_json::json;
 use tokio_postgres::Client;

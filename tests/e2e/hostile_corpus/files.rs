@@ -76,7 +76,7 @@ pub fn cases() -> Vec<Case> {
         .ordinary_too(),
         Case::new("closed-files", |plot| {
             plot.repo.write("closed/file", "x\n");
-            let closed = std::os::unix::fs::PermissionsExt::from_mode(0);
+            let closed = std::os::unix::fs::PermissionsExt::from_mode(0o000);
             std::fs::set_permissions(plot.repo.root().join("closed"), closed).unwrap();
         }),
     ]
