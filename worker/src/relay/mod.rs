@@ -61,6 +61,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Relay {
     model: Model,
     activity: Activity,
+    /// Closing it ends the listener and every connection.
     stop: watch::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -102,16 +103,10 @@ impl Relay {
     }
 
     /// Ends what is under way and says what it all cost.
-    pub async fn finish(mut self) -> Metered {
-        let _ = self.stop.send(());
-        let _ = (&mut self.serving).await;
+    pub async fn finish(self) -> Metered {
+        drop(self.stop);
+        let _ = self.serving.await;
         self.activity.metered()
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

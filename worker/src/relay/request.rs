@@ -167,6 +167,11 @@ impl Checked {
                 return Err(Refusal::Model(model.to_owned()));
             }
         }
+        // What has come whole already is not even begun to be asked when it is wrong.
+        if !body.ended && body.incoming.is_end_stream() {
+            body.check.finish()?;
+            body.ended = true;
+        }
         Ok(body)
     }
 

@@ -161,9 +161,9 @@ async fn a_question_beyond_all_bounds_is_refused_by_its_length() {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(&head).await.unwrap();
     let mut answer = [0; 12];
-    tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer)
-        .await
-        .unwrap();
+    let reading = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer);
+    let read = tokio::time::timeout(super::LIMIT, reading).await;
+    read.expect("an answer in time").unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
     assert!(server.asked().is_empty());
 }
