@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use conductor_tests::harness::runs::LONG;
-use conductor_tests::harness::tls::{Authority, First, HOST, Tap};
+use conductor_tests::harness::tls::{Authority, First, HOST, NUMBER, Signed, Tap};
 use conductor_tests::harness::worker::children;
 use conductor_tests::harness::{Cluster, Conductor, Launch, Setup, tools};
 use conductor_tests::scripted::{Part, Reply, Rule, Script};
@@ -49,6 +49,8 @@ async fn make() -> Sealed {
     std::fs::create_dir(&folder).unwrap();
     let authority = Authority::new("ours");
     authority.write(&folder.join("ours.crt"));
+    authority.revoke(NUMBER, &folder.join("revoked.crl"));
+    authority.revoke(NUMBER + 1, &folder.join("current.crl"));
     Authority::new("others").write(&folder.join("others.crt"));
     let admin = cluster.connect("postgres").await.unwrap();
     for role in ["certified", "sealed", "open", "either", "conductor_worker"] {
@@ -299,6 +301,45 @@ async fn the_users_own_root_file_is_taken_and_makes_require_verify() {
         connect(&full, &env).await,
         Err("no certificate in PEM form"),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_revoked_is_refused() {
+    let sealed = sealed();
+    let port = sealed.cluster.port();
+    let env = [("PGPASSWORD", PASSWORD)];
+    for (list, wanted) in [
+        ("current.crl", FULL),
+        ("revoked.crl", Err("was revoked")),
+        ("ours.crt", Err("list of revoked certificates")),
+        ("none.crl", Err("list of revoked certificates")),
+    ] {
+        let url = format!(
+            "host=127.0.0.1 port={port} dbname=postgres user=sealed sslmode=verify-full sslrootcert={} sslcrl={}",
+            sealed.file("ours.crt"),
+            sealed.file(list)
+        );
+        as_wanted(list, connect(&url, &env).await, wanted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_may_vouch_for_itself_unless_it_is_an_authoritys() {
+    let sealed = sealed();
+    let own = sealed.cluster.create_copy();
+    let folder = tempfile::tempdir().unwrap();
+    for (is_authority, wanted) in [(false, FULL), (true, Err("basicConstraints CA:FALSE"))] {
+        let certificate = Signed::by_itself(is_authority);
+        let (root, _) = certificate.write(folder.path(), "own");
+        own.speak_tls(&certificate, &sealed.authority, LINES).await;
+        let url = format!(
+            "host=127.0.0.1 port={} dbname=postgres user=sealed sslmode=verify-full sslrootcert={}",
+            own.port(),
+            root.display()
+        );
+        let found = connect(&url, &[("PGPASSWORD", PASSWORD)]).await;
+        as_wanted(&format!("{is_authority}"), found, wanted);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

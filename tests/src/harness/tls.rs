@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, date_time_ymd,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,8 @@ use super::cluster::{Cluster, server_user};
 
 /// The host that the certificates of servers are for, beside this machine's address.
 pub const HOST: &str = "db.example.org";
+/// The number that the certificates of servers have.
+pub const NUMBER: u64 = 7;
 
 /// Whoever signs certificates.
 pub struct Authority {
@@ -65,6 +68,27 @@ impl Authority {
         self.sign(params)
     }
 
+    /// Writes its list of revoked certificates, with this number on it, into a file.
+    pub fn revoke(&self, number: u64, file: &Path) {
+        let revoked = RevokedCertParams {
+            serial_number: number.into(),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2049, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("the authority signs");
+        let text = list.pem().expect("it can be written as text");
+        std::fs::write(file, text).expect("the file can be written");
+    }
+
     /// A certificate of a client for this role.
     pub fn client(&self, role: &str) -> Signed {
         let mut params = CertificateParams::default();
@@ -88,10 +112,24 @@ fn server_params() -> CertificateParams {
     let here = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
     params.subject_alt_names.push(here);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.serial_number = Some(NUMBER.into());
     params
 }
 
 impl Signed {
+    /// A certificate of a server that vouches for itself, marked as an authority's or not.
+    pub fn by_itself(is_authority: bool) -> Self {
+        let mut params = server_params();
+        if is_authority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let key = KeyPair::generate().expect("a key can be made");
+        Self {
+            certificate: params.self_signed(&key).expect("it signs itself").pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     /// Writes both into files of this folder, the key for its owner alone.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (certificate, key) = (

@@ -25,6 +25,11 @@ pub fn judge(wanted: &Wanted) -> Result<Option<Arc<WebPkiServerVerifier>>, Strin
         let lists = CertificateRevocationListDer::pem_file_iter(file)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| unreadable("list of revoked certificates", file, &error))?;
+        // Without one nothing would be looked up.
+        if lists.is_empty() {
+            let none = "it holds no such list in PEM form";
+            return Err(unreadable("list of revoked certificates", file, &none));
+        }
         builder = builder.with_crls(lists).enforce_revocation_expiration();
     }
     let judge = builder.build();
