@@ -4,7 +4,7 @@
 # round after round, each from a seed of its own. SEED (default: a random one, which is printed) is that of the first
 # round. Usage: fuzz.sh [part of a property's name …]
 source "$(dirname "$0")/lib.sh"
-"$ROOT/scripts/setup.sh" build
+for tool in cargo git c++; do command -v "$tool" >/dev/null || { "$ROOT/scripts/setup.sh" build; break; }; done
 cd "$ROOT"
 MINUTES=${MINUTES:-10}
 SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
@@ -62,7 +62,11 @@ program() {
 }
 
 say "building the tests"
-cargo test --quiet --no-run -p conductor-flows -p conductor-worker
+programs=$(printf '%s\n' "${wanted[@]}" | awk '{print $1}' | sort -u)
+for where in $programs; do
+  # shellcheck disable=SC2046
+  cargo test --quiet --no-run $(program "$where")
+done
 say "$MINUTES minutes from SEED=$SEED; Ctrl-C ends it"
 end=$((SECONDS + MINUTES * 60)) round=0 cases=0 failed=0
 while [ "$failed" = 0 ] && { [ "$SECONDS" -lt "$end" ] || [ "$round" = 0 ]; }; do
