@@ -372,6 +372,10 @@ proptest! {
         let page = safe(&report::html(&data));
         prop_assert_eq!(all_text(&page).matches("unmistakable").count(), 2);
     }
+}
+
+proptest! {
+    #![proptest_config(tried(40))]
 
     #[test]
     fn anything_in_any_place_is_text_and_nothing_else(
