@@ -54,7 +54,7 @@ fn drawn(card: Card) -> (Reply, usize) {
         _ => {
             // Sometimes shorter than the clock that it meets, sometimes longer.
             let before = card.dice[2] < 0.3;
-            let longest = if before { 45_000.0 } else { 16_000.0 };
+            let longest = if before { 75_000.0 } else { 16_000.0 };
             let stall = Stall {
                 name: "torture".into(),
                 max_ms: 1_000 + (card.dice[1] * longest) as u64,

@@ -29,7 +29,7 @@ const LIST: &str = "List the parts of the shop.";
 /// Leases and clocks are short, so that recovery is; deaths are many, because workers die all the time.
 /// The clocks leave a child that shares its core with many others the time to begin.
 const SETTINGS: &str = "lease = '3 seconds', retry_backoff = '300 milliseconds', stall_timeout = '8 seconds', \
-    first_event_timeout = '30 seconds', step_timeout = '60 seconds', max_attempts = 4, max_deaths = 8";
+    first_event_timeout = '60 seconds', step_timeout = '150 seconds', max_attempts = 4, max_deaths = 8";
 
 /// Everything that the crash test works with.
 pub struct World {
