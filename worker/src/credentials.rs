@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 const BASE_URL: &str = "OPENAI_BASE_URL";
 const API_KEY: &str = "OPENAI_API_KEY";
-/// What of the worker's environment no program that it starts may see.
-pub const SECRET_VARIABLES: [&str; 3] = [API_KEY, "CONDUCTOR_DATABASE_URL", "PGPASSWORD"];
 /// Local model servers ask for no key, the child insists on one.
 const NO_KEY: &str = "none";
 

@@ -1,27 +1,42 @@
 //! A process that holds keys and passwords leaves none of them behind.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
-/// No core file of this process, by two means: a size of nothing stops those that the kernel writes, and being
-/// undumpable those that it pipes to a collector. Undumpable it is also closed to other processes of its own user: its
-/// memory and its environment, where a key may stand, are root's alone.
+/// One byte is no room for a core file, and unlike none it also keeps one from a program that the system pipes it to.
+const NO_CORE_BYTES: u64 = 1;
+
+/// No core file of this process, nor of what it starts. Undumpable it is also closed to other processes of its own user:
+/// its memory and its environment, where a key may stand, are root's alone.
 ///
 /// # Errors
 /// When the kernel refuses either; the text is for people.
 pub fn seal() -> Result<(), String> {
-    let nothing = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    setrlimit(Resource::Core, nothing).map_err(|e| format!("core files cannot be limited: {e}"))?;
+    leave_no_core().map_err(|e| format!("core files cannot be limited: {e}"))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|e| format!("this process cannot be made undumpable: {e}"))
+}
+
+/// No core file of this process and of what it starts from now on.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn leave_no_core() -> rustix::io::Result<()> {
+    // Whoever started us may have allowed even less, which nobody can take back.
+    let allowed = getrlimit(Resource::Core).maximum;
+    let bytes = Some(allowed.map_or(NO_CORE_BYTES, |allowed| allowed.min(NO_CORE_BYTES)));
+    let limit = Rlimit {
+        current: bytes,
+        maximum: bytes,
+    };
+    setrlimit(Resource::Core, limit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::{dumpable_behavior, getrlimit};
+    use rustix::process::dumpable_behavior;
 
     /// Not a test of its own: what it does to a process is done to one of its own.
     #[test]
@@ -32,7 +47,16 @@ mod tests {
         seal().unwrap();
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         let core = getrlimit(Resource::Core);
-        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+        assert!(core.maximum.is_some_and(|bytes| bytes <= NO_CORE_BYTES));
+        assert_eq!(core.current, core.maximum);
+        // Twice is once, also where less was allowed to begin with.
+        let nothing = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        setrlimit(Resource::Core, nothing).unwrap();
+        seal().unwrap();
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
         println!("it is sealed");
     }
 

@@ -10,7 +10,6 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::{ChildError, io_error};
-use crate::credentials::SECRET_VARIABLES;
 
 /// What was measured; an older one behaves otherwise and is refused.
 pub const MIN_VERSION: [u64; 3] = [0, 24, 4];
@@ -104,11 +103,7 @@ fn package(qwen: &Path) -> Result<(PathBuf, Manifest), ChildError> {
 
 /// The real program behind a link or a version manager's wrapper, and its version.
 async fn ask_node(node: &Path, limit: Duration) -> Result<(PathBuf, String), ChildError> {
-    let mut command = Command::new(node);
-    for secret in SECRET_VARIABLES {
-        command.env_remove(secret);
-    }
-    let output = command
+    let output = Command::new(node)
         .args(["-p", "process.execPath + '\\n' + process.versions.node"])
         // The worker's secrets stand in its environment.
         .env_clear()

@@ -23,6 +23,8 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
 };
 
+use crate::sealed::leave_no_core;
+
 use super::{Backend, EXIT_UNAVAILABLE, HELPER_PREFIX, Order, bubblewrap, landlock, seccomp};
 
 /// How long what a child has left behind may take to die; only the kernel can hold it up.
@@ -30,10 +32,6 @@ const SWEEP: Duration = Duration::from_millis(500);
 
 /// No file that a child writes may grow beyond this, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-
-/// A core file could hold the key. One byte is no room for any, and unlike none keeps it from a program that the
-/// system pipes it to.
-const NO_CORE_BYTES: u64 = 1;
 
 /// `ORDER PROGRAM ARGS…`: runs the program confined and ends as it ends.
 pub(super) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -103,7 +101,7 @@ fn start(
         if getppid() != Some(helper) {
             return Err(io::Error::other("the helper is gone"));
         }
-        limit(Resource::Core, NO_CORE_BYTES)?;
+        leave_no_core()?;
         limit(Resource::Fsize, MAX_FILE_BYTES)?;
         // Whatever the worker has open, a child gets nothing but its three pipes.
         close_the_rest_on_exec()?;
@@ -265,7 +263,7 @@ fn children() -> Vec<Pid> {
 
 fn end_like(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal() {
-        let _ = limit(Resource::Core, NO_CORE_BYTES);
+        let _ = leave_no_core();
         let _ = signal_hook::low_level::emulate_default_handler(signal);
         return exit_code(128 + signal);
     }
