@@ -162,11 +162,11 @@ impl Git {
             .stderr(Stdio::piped())
             .process_group(0);
         let rules = self.rules(call)?;
-        let mut still = self.confined.then(Still::new);
+        let still = self.confined.then(Still::new);
         let limits = move || {
             set_limit(Resource::Core, 0)?;
             set_limit(Resource::As, MAX_MEMORY_BYTES)?;
-            if let Some(still) = &mut still {
+            if let Some(still) = &still {
                 still.enter()?;
             }
             match &rules {
