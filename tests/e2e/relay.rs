@@ -23,6 +23,7 @@ async fn with_front(c: &mut Conductor) -> Front {
     c.environment.key = KEY.to_owned();
     c.environment.log_level = "trace".to_owned();
     c.start_worker();
+    c.said("self-check passed", 1, LONG * 3).await;
     c.define("one", &[("look", "research-analyst")]).await;
     front
 }
