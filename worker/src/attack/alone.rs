@@ -93,7 +93,7 @@ pub(super) async fn configuration(
         let detail = match (done, ran.asked()) {
             (true, _) => "it was obeyed".to_owned(),
             (false, true) => "not obeyed".to_owned(),
-            (false, false) => format!("not tried: {}", one_line(&ran.stderr)),
+            (false, false) => one_line(&ran.not_tried()),
         };
         Attempt {
             layer: CONFIGURATION,
@@ -185,7 +185,7 @@ pub(super) async fn snapshot(
             attack: format!("{} of the project", ask.what),
             held,
             refused_by: held.then(|| SNAPSHOT.to_owned()),
-            detail: one_line(&answer.unwrap_or_else(|| format!("not tried: {}", ran.stderr))),
+            detail: one_line(&answer.unwrap_or_else(|| ran.not_tried())),
         }
     });
     Ok(attempts.collect())
@@ -208,20 +208,14 @@ fn only_if(layer: &str, mut attempts: Vec<Attempt>) -> Vec<Attempt> {
     attempts
 }
 
-/// The kernel lets the target be written, and a shell be run to do it.
 fn allow_writing(job: &mut Job, place: &Place) {
     job.policy.write.push(place.target.clone());
-    let shells = ["bash", "sh"]
-        .into_iter()
-        .filter_map(|name| which::which(name).ok());
-    let shells = shells.filter_map(|path| fs::canonicalize(path).ok());
-    job.policy.execute.extend(shells);
     job.args
         .push(format!("--add-dir={}", place.target.display()));
 }
 
 fn approve_everything(job: &mut Job) -> io::Result<()> {
-    find_programs(job);
+    find_shell(job);
     for arg in &mut job.args {
         if arg.starts_with("--approval-mode=") {
             *arg = "--approval-mode=yolo".to_owned();
@@ -233,7 +227,7 @@ fn approve_everything(job: &mut Job) -> io::Result<()> {
 }
 
 fn offer_every_tool(job: &mut Job) -> io::Result<()> {
-    find_programs(job);
+    find_shell(job);
     job.args.retain(|arg| !arg.starts_with("--exclude-tools="));
     settings(job, |settings| {
         settings["permissions"] = json!({});
@@ -243,13 +237,17 @@ fn offer_every_tool(job: &mut Job) -> io::Result<()> {
     })
 }
 
-/// That a shell is not found is nobody's refusal.
-fn find_programs(job: &mut Job) {
+/// That there is no shell is nobody's refusal.
+fn find_shell(job: &mut Job) {
     for (name, value) in &mut job.env {
         if *name == "PATH" && !value.contains("/usr/bin") {
             value.push_str(":/usr/local/bin:/usr/bin:/bin");
         }
     }
+    let shells = ["bash", "sh"].into_iter();
+    let shells = shells.filter_map(|name| which::which(name).ok());
+    let shells = shells.filter_map(|path| fs::canonicalize(path).ok());
+    job.policy.execute.extend(shells);
 }
 
 /// Changes the settings that nothing overrides.

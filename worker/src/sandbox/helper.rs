@@ -162,12 +162,15 @@ fn close_the_rest_on_exec() -> io::Result<()> {
     Ok(())
 }
 
+/// Never more than was allowed already.
 fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let value = Some(value.min(most));
     setrlimit(
         resource,
         Rlimit {
-            current: Some(value),
-            maximum: Some(value),
+            current: value,
+            maximum: value,
         },
     )
 }
