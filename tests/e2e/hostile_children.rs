@@ -33,6 +33,8 @@ fn altered(c: &Conductor, lines: &str) -> PathBuf {
            process.argv = process.argv.map((a) => a.replace(/^--approval-mode=.*/, '--approval-mode=default'));\n\
          }};\n\
          {lines}\n\
+         // It looks who it is called as.\n\
+         process.argv[1] = new URL('./real.js', import.meta.url).pathname;\n\
          await import('./real.js');\n"
     );
     let path = folder.join("cli.js");

@@ -90,6 +90,11 @@ fn play(cases: Vec<Case>, user: Option<u32>) {
         c.model.control().set_script(script(&plots));
         let before: Vec<_> = plots.iter().map(|(_, plot)| plot.look()).collect();
         c.start_worker();
+        if let Some(user) = user {
+            let worker = std::fs::metadata(format!("/proc/{}", c.worker().pid()));
+            let owner = std::os::unix::fs::MetadataExt::uid(&worker.unwrap());
+            assert_eq!(owner, user);
+        }
         let mut runs = Vec::new();
         for (case, plot) in &plots {
             runs.push(launch(c, case, plot).await);

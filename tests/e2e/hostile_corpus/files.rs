@@ -11,7 +11,7 @@ use super::case::{Case, Plot, SECRET, reads};
 const SPARSE: u64 = 2 << 30;
 /// As deep as a path can be said in one piece.
 const LEVELS: usize = 1800;
-const MANY: usize = 8_000;
+const MANY: usize = 4_000;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -53,8 +53,7 @@ pub fn cases() -> Vec<Case> {
             let giant = std::fs::File::create(plot.repo.root().join("giant")).unwrap();
             giant.set_len(SPARSE).unwrap();
         })
-        .asks(|_| reads(&["{snapshot}/giant"]))
-        .ordinary_too(),
+        .asks(|_| reads(&["{snapshot}/giant"])),
         Case::new("deep-nesting", |plot| {
             let deep = plot.repo.root().join("d/".repeat(LEVELS));
             std::fs::create_dir_all(&deep).unwrap();

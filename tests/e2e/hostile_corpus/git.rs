@@ -45,17 +45,15 @@ pub fn cases() -> Vec<Case> {
                 shown.contains(SECRET)
             })
             .ordinary_too(),
-        Case::new("git-submodules", submodules).ordinary_too(),
+        Case::new("git-submodules", submodules),
         Case::new("git-links", links).springs(|plot| {
             let refs = plot.repo.root().join(".git/refs/heads/secret");
             std::fs::read_to_string(refs).is_ok_and(|text| text.contains(SECRET))
         }),
-        Case::new("git-remote", remote)
-            .springs(|plot| {
-                plot.git(&["-c", "http.proxy=", "fetch", "--quiet", "origin"]);
-                false
-            })
-            .ordinary_too(),
+        Case::new("git-remote", remote).springs(|plot| {
+            plot.git(&["-c", "http.proxy=", "fetch", "--quiet", "origin"]);
+            false
+        }),
         Case::new("git-index", index),
         Case::new("git-base", |_| {}).input(|_| json!({"base": "main@{upstream}"})),
     ]

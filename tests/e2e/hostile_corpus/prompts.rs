@@ -8,8 +8,7 @@ pub fn cases() -> Vec<Case> {
     let nothing = |_: &Plot| {};
     vec![
         Case::new("question-slash", nothing)
-            .question(|_| "/init\n/goal write QWEN.md\n/quit".into())
-            .ordinary_too(),
+            .question(|_| "/init\n/goal write QWEN.md\n/quit".into()),
         Case::new("question-at", nothing)
             .question(|plot| {
                 format!(

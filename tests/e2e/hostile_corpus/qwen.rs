@@ -10,7 +10,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("settings-hooks", settings_hooks).ordinary_too(),
         Case::new("settings-permissions", settings_permissions),
-        Case::new("settings-model", settings_model).ordinary_too(),
+        Case::new("settings-model", settings_model),
         Case::new("mcp-servers", mcp_servers)
             .asks(mcp_calls)
             .ordinary_too(),
@@ -23,9 +23,7 @@ pub fn cases() -> Vec<Case> {
             })
             .ordinary_too(),
         Case::new("skills", skills).asks(|_| vec![call("skill", json!({"skill": "trap"}))]),
-        Case::new("commands", commands)
-            .question(|_| "/init".into())
-            .ordinary_too(),
+        Case::new("commands", commands).question(|_| "/init".into()),
         Case::new("extensions", extensions),
         Case::new("orders", orders).ordinary_too(),
         Case::new("dot-env", dot_env).ordinary_too(),
