@@ -67,8 +67,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// The tests that failed with the protection taken out.
+/// The tests that failed with the protection taken out, and pass with it.
 fn tried(
+    number: usize,
+    mutant: &Mutant,
+    workshop: Option<&Result<Workshop, String>>,
+) -> Result<Vec<String>, String> {
+    let noticed = without(number, mutant, workshop)?;
+    if noticed.is_empty() {
+        return Ok(noticed);
+    }
+    // On a machine that is too busy, or where something is missing, everything fails.
+    let always = failed(mutant.program, &noticed, mutants::cargo())?;
+    if always.is_empty() {
+        return Ok(noticed);
+    }
+    let always = always.join(", ");
+    Err(format!("fails with the protection as well: {always}"))
+}
+
+/// The tests that failed with the protection taken out.
+fn without(
     number: usize,
     mutant: &Mutant,
     workshop: Option<&Result<Workshop, String>>,
@@ -79,7 +98,7 @@ fn tried(
             .map_err(|e| e.to_string())?;
         let mut cargo = mutants::cargo();
         cargo.env(AFTER_INSTALL, file.path());
-        return failed(mutant, cargo);
+        return failed(mutant.program, &mutant.tests, cargo);
     }
     let workshop = match workshop {
         Some(Ok(workshop)) => workshop,
@@ -94,16 +113,16 @@ fn tried(
     cargo
         .env("CONDUCTOR_BIN", program)
         .env(WITHOUT, number.to_string());
-    failed(mutant, cargo)
+    failed(mutant.program, &mutant.tests, cargo)
 }
 
-/// Runs the mutant's tests, and returns the names of those that failed.
-fn failed(mutant: &Mutant, mut cargo: Command) -> Result<Vec<String>, String> {
+/// Runs these tests of a program, and returns the names of those that failed.
+fn failed(program: Program, tests: &[String], mut cargo: Command) -> Result<Vec<String>, String> {
     let output = cargo
         .args(["test", "--quiet"])
-        .args(mutant.program.arguments())
+        .args(program.arguments())
         .arg("--")
-        .args(&mutant.tests)
+        .args(tests)
         .output()
         .map_err(|e| format!("cargo: {e}"))?;
     let said = String::from_utf8_lossy(&output.stdout);

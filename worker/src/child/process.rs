@@ -306,7 +306,8 @@ mod tests {
             timeout(LIMIT, child.read()).await.unwrap().unwrap(),
             Some(&b"ready\n"[..])
         );
-        assert_eq!(child.end(Duration::from_millis(50)).await.signal, Some(9));
+        let ended = timeout(LIMIT, child.end(Duration::from_millis(50))).await;
+        assert_eq!(ended.expect("it is killed").signal, Some(9));
         until_gone(&child).await;
     }
 
@@ -318,7 +319,8 @@ mod tests {
             timeout(LIMIT, child.read()).await.unwrap().unwrap(),
             Some(&b"ready\n"[..])
         );
-        let exit = child.end(Duration::from_millis(50)).await;
+        let ended = timeout(LIMIT, child.end(Duration::from_millis(50))).await;
+        let exit = ended.expect("it is let go");
         assert_eq!((exit.code, exit.signal), (Some(9), None));
     }
 
