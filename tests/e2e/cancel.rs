@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conductor_tests::harness::runs::LONG;
 use conductor_tests::harness::worker::children;
-use conductor_tests::harness::{Conductor, Launch, Setup};
+use conductor_tests::harness::{Conductor, Launch, Setup, sql_worker};
 use conductor_tests::scripted::{Outcome, Part, Reply, Rule, Script};
 use serde_json::Value;
 
@@ -126,5 +126,29 @@ fn a_run_cancelled_before_a_worker_is_there_never_starts() {
                 .all(|record| record.body.contains("And this?"))
         );
         assert_eq!(c.status(first).await.0, "cancelled");
+    });
+}
+
+#[test]
+fn what_had_streamed_is_the_output_of_a_cancelled_step_whoever_streamed_it() {
+    Setup::new().without_worker().run(async |c| {
+        let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+        let run = c
+            .launch(Launch::new("research", "How far did it get?"))
+            .await;
+        let held = &sql_worker::claim(&c.sql, worker, 1).await.unwrap()[0];
+        let stream = "select task_stream($1, $2::text::uuid, '[{\"type\": \"message_started\"},
+            {\"type\": \"delta\", \"offset\": 0, \"text\": \"As far \"},
+            {\"type\": \"delta\", \"offset\": 7, \"text\": \"as this.\"}]')";
+        c.sql
+            .execute(stream, &[&held.task, &held.lease])
+            .await
+            .unwrap();
+        c.sql
+            .execute("select flow_cancel($1)", &[&run])
+            .await
+            .unwrap();
+        assert_eq!(c.output(run, &held.step_id).await, "As far as this.");
+        assert_eq!(c.violations().await.unwrap(), [""; 0]);
     });
 }
