@@ -159,7 +159,7 @@ fn a_run_cancelled_between_claim_and_child_never_starts_one() {
     Setup::new().without_worker().run(async |c| {
         c.define("one", &[("look", "research-analyst")]).await;
         let run = c.launch(Launch::new("one", "Is it so?")).await;
-        // A claim is held in its middle, so that whoever cancels is next in the queue for the run.
+        // A claim is held in its middle, so that whoever cancels is next: tables have a queue, rows have none.
         let hold = "create function public.hold() returns trigger language plpgsql as
                 'begin perform pg_advisory_xact_lock(1); return new; end';
             create trigger hold before update of state on tasks for each row
@@ -173,14 +173,15 @@ fn a_run_cancelled_between_claim_and_child_never_starts_one() {
         c.until_waiting("task_claim", 1, LONG).await;
         let canceller = c.connect().await;
         let cancelling = tokio::spawn(async move {
-            canceller.batch_execute("begin").await.unwrap();
+            let next = "begin; lock table flow_runs in exclusive mode";
+            canceller.batch_execute(next).await.unwrap();
             canceller
                 .execute("select flow_cancel($1)", &[&run])
                 .await
                 .unwrap();
             canceller
         });
-        c.until_waiting("flow_cancel", 1, LONG).await;
+        c.until_waiting("lock table", 1, LONG).await;
         gate.batch_execute("select pg_advisory_unlock(1)")
             .await
             .unwrap();

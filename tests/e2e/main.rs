@@ -15,6 +15,7 @@ mod dump;
 mod fencing;
 mod flood;
 mod growth;
+mod hostile_children;
 mod hostile_corpus;
 mod hostile_output;
 mod hostile_repository;
