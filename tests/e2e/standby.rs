@@ -160,7 +160,9 @@ fn what_had_not_reached_the_standby_is_done_again() {
         primary.crash(libc::SIGKILL);
         standby.promote();
         c.move_to(standby).await;
-        assert_eq!(c.step(first, "structure").await.status, "running");
+        // Its lease may have run out meanwhile.
+        let status = c.step(first, "structure").await.status;
+        assert_ne!(status, "completed", "its finish is not known here");
         let ended = c.model.control().wait_until(SOON, |control| {
             begun(&control.records(), "research-analyst").first() == Some(&Outcome::Disconnected)
         });
