@@ -164,13 +164,7 @@ async fn killed_while_a_result_is_being_taken(c: &mut Conductor, run: i64, gate:
     let lock = "select from flow_runs where id = $1 for no key update";
     transaction.execute(lock, &[&run]).await.unwrap();
     c.model.control().release(Some(gate));
-    let waiting = "select count(*) from pg_stat_activity
-        where wait_event_type = 'Lock' and query like '%task_finish%'";
-    c.until("the result waits", SOON, async |c: &Conductor| {
-        let count: i64 = c.sql.query_one(waiting, &[]).await.unwrap().get(0);
-        (count == 1).then_some(())
-    })
-    .await;
+    c.until_waiting("task_finish", 1, SOON).await;
     c.cluster.crash(libc::SIGKILL);
     c.cluster.start();
     c.reconnect().await;

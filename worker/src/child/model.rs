@@ -26,7 +26,12 @@ impl Model {
     /// # Errors
     /// When it is no http(s) address.
     pub fn port(&self) -> Result<u16, ChildError> {
-        Ok(self.address()?.1)
+        port(&self.base_url).ok_or_else(|| {
+            let address = self.shown();
+            ChildError::Refused(format!(
+                "the model's address is not an http address: {address}"
+            ))
+        })
     }
 
     /// The address without a name and a password that may stand in it.
@@ -35,19 +40,10 @@ impl Model {
             .rsplit_once('@')
             .map_or(self.base_url.as_str(), |(_, rest)| rest)
     }
-
-    fn address(&self) -> Result<(&str, u16), ChildError> {
-        parse(&self.base_url).ok_or_else(|| {
-            let address = self.shown();
-            ChildError::Refused(format!(
-                "the model's address is not an http address: {address}"
-            ))
-        })
-    }
 }
 
-/// Host and port of an http address.
-fn parse(url: &str) -> Option<(&str, u16)> {
+/// The port of an http address.
+fn port(url: &str) -> Option<u16> {
     let (scheme, rest) = url.split_once("://")?;
     let implied = match scheme.to_ascii_lowercase().as_str() {
         "http" => 80,
@@ -69,19 +65,18 @@ fn parse(url: &str) -> Option<(&str, u16)> {
         }
         None => place.split_once(':').unwrap_or((place, "")),
     };
-    let port = if port.is_empty() {
-        implied
-    } else {
-        port.parse().ok()?
-    };
-    (!host.is_empty()).then_some((host, port))
+    match (host, port) {
+        ("", _) => None,
+        (_, "") => Some(implied),
+        (_, port) => port.parse().ok(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn port(base_url: &str) -> Option<u16> {
+    fn port_of(base_url: &str) -> Option<u16> {
         let model = Model {
             base_url: base_url.to_owned(),
             api_key: Secret::new("secret"),
@@ -108,16 +103,16 @@ mod tests {
 
     #[test]
     fn the_port_is_read_from_the_address() {
-        assert_eq!(port("http://127.0.0.1:8080/v1"), Some(8080));
-        assert_eq!(port("http://localhost/v1"), Some(80));
-        assert_eq!(port("https://models.example"), Some(443));
+        assert_eq!(port_of("http://127.0.0.1:8080/v1"), Some(8080));
+        assert_eq!(port_of("http://localhost/v1"), Some(80));
+        assert_eq!(port_of("https://models.example"), Some(443));
         assert_eq!(
-            port("HTTPS://user:pass@models.example:444/v1?x#y"),
+            port_of("HTTPS://user:pass@models.example:444/v1?x#y"),
             Some(444)
         );
-        assert_eq!(port("http://[::1]:81/v1"), Some(81));
-        assert_eq!(port("http://[::1]/v1"), Some(80));
-        assert_eq!(port("http://x:/v1"), Some(80));
+        assert_eq!(port_of("http://[::1]:81/v1"), Some(81));
+        assert_eq!(port_of("http://[::1]/v1"), Some(80));
+        assert_eq!(port_of("http://x:/v1"), Some(80));
         for wrong in [
             "http://[::1",
             "http://[::1]8080",
@@ -128,7 +123,7 @@ mod tests {
             "http://x:port/",
             "http://x:70000",
         ] {
-            assert_eq!(port(wrong), None, "{wrong}");
+            assert_eq!(port_of(wrong), None, "{wrong}");
         }
     }
 }
