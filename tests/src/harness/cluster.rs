@@ -38,6 +38,28 @@ static OWNER: OnceLock<File> = OnceLock::new();
 
 /// What the server is given besides its folder, if anything.
 static DISK: OnceLock<SmallDisk> = OnceLock::new();
+/// Whether it keeps what it has promised when the machine fails, as a server of people's does. Tests need not wait for it.
+static DURABLE: OnceLock<()> = OnceLock::new();
+
+/// What the server of a test is started with: as little as possible goes on by itself, and nothing waits for a disk.
+const FOR_TESTS: &[&str] = &[
+    "fsync=off",
+    "full_page_writes=off",
+    // For standbys that are being made: a checkpoint beside it would remove what they are about to ask for.
+    "wal_keep_size=128MB",
+    "max_connections=60",
+    "shared_buffers=64MB",
+];
+/// What a server that is measured is started with: every commit is on the disk, and no checkpoint comes between.
+const FOR_MEASURING: &[&str] = &[
+    "fsync=on",
+    "synchronous_commit=on",
+    "full_page_writes=on",
+    "max_connections=200",
+    "shared_buffers=1GB",
+    "checkpoint_timeout=1d",
+    "max_wal_size=24GB",
+];
 
 /// Ends the server when the program exits. A static is never dropped.
 extern "C" fn at_exit() {
@@ -59,6 +81,12 @@ impl Cluster {
             cluster.start();
             cluster
         })
+    }
+
+    /// The server of this program, to be measured: it waits for its disk. To be asked for before [`Cluster::shared`] is.
+    pub fn durable() -> &'static Self {
+        DURABLE.get_or_init(|| ());
+        Self::shared()
     }
 
     /// The server of this test program, which has a small disk as well. To be asked for before [`Cluster::shared`] is.
@@ -167,18 +195,20 @@ impl Cluster {
         for setting in [
             &format!("port={}", self.port),
             "listen_addresses=127.0.0.1",
-            "fsync=off",
-            "full_page_writes=off",
-            // For standbys that are being made: a checkpoint beside it would remove what they are about to ask for.
-            "wal_keep_size=128MB",
             // What it does by itself it does at any time: an ANALYZE under way keeps a vacuum from removing what was just
             // deleted, and a table locked.
             "autovacuum=off",
-            "max_connections=60",
-            "shared_buffers=64MB",
             "log_line_prefix=%m [%p] %d ",
             "timezone=UTC",
         ] {
+            command.arg("-c").arg(setting);
+        }
+        let purpose = if DURABLE.get().is_some() {
+            FOR_MEASURING
+        } else {
+            FOR_TESTS
+        };
+        for setting in purpose {
             command.arg("-c").arg(setting);
         }
         let child = command
