@@ -1,13 +1,3 @@
--- The identity of this very database: the cluster's system identifier and the database's oid.
-create function conductor._home() returns text
-    language sql stable security definer
-    set search_path = pg_catalog, pg_temp
-as $$
-    select c.system_identifier::text || '/' || d.oid::text
-    from pg_catalog.pg_control_system() c, pg_catalog.pg_database d
-    where d.datname = pg_catalog.current_database()
-$$;
-
 -- A restore COPYs the dumped row while CREATE EXTENSION has already made one: the newer row replaces it.
 create function conductor._settings_replace() returns trigger
     language plpgsql

@@ -26,11 +26,22 @@ $$;
 
 -- Whether a worker serves a root (null: no project) and a model (null: any). A root is served by itself or a folder above.
 create function conductor._serves(p_worker conductor.workers, p_root text, p_model text) returns boolean
-    language sql immutable
+    language plpgsql immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select (p_root is null or exists (
-                select from unnest(p_worker.roots) a (root)
-                where a.root = '/' or p_root = a.root or starts_with(p_root, rtrim(a.root, '/') || '/')))
-       and (p_model is null or cardinality(p_worker.models) = 0 or p_model = any (p_worker.models))
+declare
+    v_root text;
+begin
+    if p_model is not null and cardinality(p_worker.models) > 0 and p_model <> all (p_worker.models) then
+        return false;
+    elsif p_root is null then
+        return true;
+    end if;
+    foreach v_root in array p_worker.roots loop
+        if v_root = '/' or p_root = v_root or starts_with(p_root, rtrim(v_root, '/') || '/') then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
 $$;

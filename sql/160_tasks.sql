@@ -41,11 +41,11 @@ create table conductor.tasks (
     constraint tasks_output_summary_short check (length(output_summary) <= 500),
     constraint tasks_counts_not_negative check (least(attempt, deaths) >= 0 and cost_tokens >= 0)
 );
--- The hot states are small whatever the history: claiming and rescuing read these alone.
+-- The hot states are small whatever the history: claiming and rescuing read these alone. No index holds the lease's end,
+-- so that renewing a lease touches none.
 create index tasks_pending_idx on conductor.tasks (run_id, id) where state = 'pending';
-create index tasks_running_idx on conductor.tasks (lease_expires_at) where state = 'running';
+create index tasks_running_idx on conductor.tasks (run_id) where state = 'running';
 create index tasks_run_idx on conductor.tasks (run_id);
 create index tasks_chat_idx on conductor.tasks (chat_id);
-create index tasks_worker_idx on conductor.tasks (worker_id) where state = 'running';
 select pg_catalog.pg_extension_config_dump('conductor.tasks', '');
 select pg_catalog.pg_extension_config_dump('conductor.tasks_id_seq', '');

@@ -2,13 +2,21 @@
 -- of {step_id, label, prefix, status, error, citations}, and their outputs beside it, because one JSON value cannot
 -- hold many large ones.
 create function conductor._upstream(p_run bigint, p_steps text[], out steps jsonb, out outputs text[])
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+begin
+    -- Most prompts quote nothing.
+    if cardinality(p_steps) = 0 then
+        steps := '[]';
+        outputs := '{}';
+        return;
+    end if;
     select coalesce(jsonb_agg(jsonb_build_object(
                'step_id', s.step_id, 'label', s.label, 'prefix', s.prefix, 'status', s.status,
                'error', s.error, 'citations', s.citations) order by s.position, length(s.step_id), s.step_id), '[]'),
            coalesce(array_agg(s.output order by s.position, length(s.step_id), s.step_id), '{}')
+    into steps, outputs
     from (
         select q.* from unnest(p_steps) k (step_id) cross join lateral (
             select d.* from conductor.flow_steps d where d.run_id = p_run and d.step_id = k.step_id offset 0) q
@@ -16,5 +24,6 @@ as $$
         select q.* from unnest(p_steps) k (step_id) cross join lateral (
             select d.* from conductor.flow_steps d where d.run_id = p_run and d.parent_step_id = k.step_id offset 0) q
     ) s
-    where s.role <> 'fan_out'
+    where s.role <> 'fan_out';
+end
 $$;

@@ -10,17 +10,6 @@ declare
 begin
     perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
 
-    if old.state = 'running' then
-        -- A stream of this attempt may be about to commit: it holds the counter while it writes.
-        perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
-        if new.state <> 'completed' then
-            v_streamed := conductor._streamed(new.id, old.attempt);
-        end if;
-        -- The full text of an attempt that counts is the step's output; one that does not is void.
-        delete from conductor.frames f
-        where f.task_id = new.id and f.attempt = old.attempt and f.type in ('delta', 'reasoning_delta');
-    end if;
-
     if new.state = 'pending' and new.error is not null then
         perform conductor._frame(new.run_id, 'error', jsonb_build_object('message', new.error, 'retried', true),
             new.chat_id, new.id, old.attempt);
@@ -30,6 +19,19 @@ begin
             jsonb_build_object('chat_id', new.chat_id, 'status', case new.state
                 when 'completed' then 'complete' when 'failed' then 'failed' else 'cancelled' end),
             new.chat_id, new.id, new.attempt);
+    end if;
+    if old.state = 'running' then
+        -- A stream of this attempt may be about to commit: it holds the counter while it writes, and a frame has waited
+        -- for it.
+        if not v_ended or new.chat_id is null then
+            perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
+        end if;
+        if v_ended and new.state <> 'completed' then
+            v_streamed := conductor._streamed(new.id, old.attempt);
+        end if;
+        -- The full text of an attempt that counts is the step's output; one that does not is void.
+        delete from conductor.frames f
+        where f.task_id = new.id and f.attempt = old.attempt and f.type in ('delta', 'reasoning_delta');
     end if;
 
     update conductor.flow_steps s

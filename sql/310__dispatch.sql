@@ -1,21 +1,25 @@
--- Makes one chat and one pending task for each of the given agent steps. A step dispatched before keeps its chat and
--- names its former task as parent.
+-- Makes one chat and one pending task for each of the given agent steps, which wait for nothing any more. A step
+-- dispatched before keeps its chat and names its former task as parent.
 create function conductor._dispatch(p_run bigint, p_steps text[]) returns void
-    language sql
+    language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    with chat as (
+begin
+    with step as (
+        select s.step_id, s.prompt_hash, s.position
+        from unnest(p_steps) k (step_id) cross join lateral (
+            select d.* from conductor.flow_steps d where d.run_id = p_run and d.step_id = k.step_id offset 0) s
+        where s.kind = 'agent'
+    ), chat as (
         insert into conductor.chats (run_id, step_id)
-        select p_run, s.step_id from conductor.flow_steps s
-        where s.run_id = p_run and s.step_id = any (p_steps) and s.kind = 'agent'
-        order by s.position, length(s.step_id), s.step_id
+        select p_run, s.step_id from step s order by s.position, length(s.step_id), s.step_id
         on conflict (run_id, step_id) do update set step_id = excluded.step_id
         returning id, step_id
     ), task as (
         insert into conductor.tasks (run_id, chat_id, parent_task_id, input, model)
         select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id), x.body, r.model
         from chat c
-        join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
+        join step s on s.step_id = c.step_id
         join conductor.flow_runs r on r.id = p_run
         -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
         -- A step whose text is gone fails here, by a constraint, rather than never to start.
@@ -24,7 +28,8 @@ as $$
         returning id, chat_id
     )
     update conductor.flow_steps s
-    set task_id = t.id, chat_id = t.chat_id, output = null, error = null, note = null
+    set task_id = t.id, chat_id = t.chat_id, waiting = 0, output = null, error = null, note = null
     from task t join chat c on c.id = t.chat_id
-    where s.run_id = p_run and s.step_id = c.step_id
+    where s.run_id = p_run and s.step_id = c.step_id;
+end
 $$;

@@ -1,14 +1,13 @@
 -- Runs a code step that is due and settles it. An error of its own fails the step; what another transaction or the
 -- machine caused (retryable, cancelled, out of resources) is raised, and nothing is changed.
--- Returns the report when the step rendered one.
-create function conductor._code_step(p_run bigint, p_step text, p_role text) returns text
+-- Returns the report when the step rendered one, and whether it failed.
+create function conductor._code_step(p_run bigint, p_step text, p_role text, out report text, out failed boolean)
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
     v_started timestamptz := conductor._now();
     v_output  text := '';
-    v_report  text;
     v_error   text;
     v_detail  text;
 begin
@@ -26,7 +25,7 @@ begin
             when 'fan_out' then
                 v_output := conductor._step_fan_out(p_run, p_step);
             when 'render' then
-                select conductor._report_markdown(d.data, d.outputs) into v_report
+                select conductor._report_markdown(d.data, d.outputs) into report
                 from conductor._report_data(p_run, 'completed') d;
         end case;
     exception
@@ -39,8 +38,8 @@ begin
     update conductor.flow_steps s
     set status = case when v_error is null then 'completed' else 'failed' end,
         output = case when v_error is null then v_output end,
-        error = v_error, started_at = v_started, ended_at = conductor._now()
+        error = v_error, waiting = 0, started_at = v_started, ended_at = conductor._now()
     where s.run_id = p_run and s.step_id = p_step;
-    return v_report;
+    failed := v_error is not null;
 end
 $$;

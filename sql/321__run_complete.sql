@@ -13,7 +13,7 @@ begin
     select s.step_id, s.status, s.error into v_step, v_status, v_error
     from conductor.flow_steps s where s.run_id = p_run and s.role = 'render' order by s.position desc limit 1;
     if v_report is null and v_status = 'completed' then
-        v_report := conductor._code_step(p_run, v_step, 'render');
+        select c.report into v_report from conductor._code_step(p_run, v_step, 'render') c;
         select s.status, s.error into v_status, v_error
         from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_step;
     end if;

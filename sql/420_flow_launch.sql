@@ -8,6 +8,7 @@ create function conductor.flow_launch(
 ) returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_project  conductor.projects;

@@ -7,8 +7,10 @@ create function conductor.task_claim(worker bigint, slots integer)
                    deadline_at timestamptz, snapshot jsonb, limits jsonb)
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
+    v_known    record;
     v_worker   conductor.workers;
     v_settings conductor.settings;
     v_last     bigint;
@@ -22,22 +24,34 @@ declare
     v_before   integer;
     v_wrapped  boolean;
 begin
-    select * into v_worker from conductor.workers w where w.id = task_claim.worker;
+    select w as worker, s as settings, e.extversion as version into v_known
+    from conductor.workers w, conductor.settings s, pg_catalog.pg_extension e
+    where w.id = task_claim.worker and e.extname = 'conductor';
     if not found then
         raise exception using errcode = 'P0002', message = 'no such worker',
             detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
     end if;
-    select * into strict v_settings from conductor.settings;
-    perform conductor._require_home();
-    perform conductor._require_version(v_worker.version);
+    v_worker := v_known.worker;
+    v_settings := v_known.settings;
+    if v_settings.home <> conductor._home() then
+        perform conductor._require_home();
+    end if;
+    if v_worker.version <> v_known.version then
+        perform conductor._require_version(v_worker.version);
+    end if;
     if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;
     end if;
     -- An idle system is only read: nothing is locked, and no transaction id is taken.
-    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
+    select exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) as lost,
+           -- In the order of an index: whatever the planner thinks of how many are pending, it reads one entry.
+           (select t.run_id from conductor.tasks t where t.state = 'pending' order by t.run_id limit 1) as first
+    into v_known;
+    if v_known.lost then
         perform conductor._rescue(p_spare => v_worker.id);
+        select t.run_id as first into v_known from conductor.tasks t where t.state = 'pending' order by t.run_id limit 1;
     end if;
-    if not exists (select from conductor.tasks t where t.state = 'pending') then
+    if v_known.first is null then
         return;
     end if;
 
@@ -90,9 +104,10 @@ begin
                jsonb_build_object('commit', r.commit, 'tree_digest', r.tree_digest, 'host', r.snapshot_host) end,
            r.limits
     from unnest(v_taken, v_prompts) with ordinality k (id, prompt, n)
-    join conductor.tasks t on t.id = k.id
-    join conductor.flow_runs r on r.id = t.run_id
-    join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+    -- One probe for each: the planner does not know how few they are.
+    cross join lateral (select d.* from conductor.tasks d where d.id = k.id offset 0) t
+    cross join lateral (select d.* from conductor.flow_runs d where d.id = t.run_id offset 0) r
+    cross join lateral (select d.* from conductor.flow_steps d where d.task_id = t.id offset 0) s
     order by k.n;
 end
 $$;

@@ -9,6 +9,7 @@ create function conductor.task_finish(
 ) returns text
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_run    bigint;
@@ -18,7 +19,8 @@ declare
     v_state  text := task_finish.state;
     v_error  text := task_finish.error;
     v_cited  jsonb := conductor._citations(task_finish.citations);
-    v_spent  boolean := false;
+    -- Of a long output, no more is looked at than can be kept.
+    v_summary text := left(btrim(left(task_finish.output, 4000)), 500);
     v_input  bigint := conductor._count(task_finish.usage -> 'input_tokens');
     v_output bigint := conductor._count(task_finish.usage -> 'output_tokens');
 begin
@@ -56,14 +58,32 @@ begin
         v_state := 'pending';
     end if;
 
-    update conductor.flow_runs r
-    set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
-        total_tokens = r.total_tokens + v_input + v_output
-    where r.id = v_run
-    returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
+    if v_state = 'completed' then
+        -- The task first, then its step, each written once; the triggers of both follow in this order.
+        with ended as (
+            update conductor.tasks t
+            set state = 'completed', error = null, output_summary = v_summary, cost_tokens = t.cost_tokens + v_input + v_output
+            where t.id = task_finish.task
+            returning t.id
+        )
+        update conductor.flow_steps s
+        set status = case when s.status in ('pending', 'running') then 'completed' else s.status end,
+            ended_at = coalesce(s.ended_at, conductor._now()),
+            output = task_finish.output, error = null, note = left(task_finish.note, 1000),
+            citations = v_cited,
+            citations_total = coalesce((v_cited ->> 'total')::integer, 0),
+            citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
+            input_tokens = s.input_tokens + v_input, output_tokens = s.output_tokens + v_output,
+            total_tokens = s.total_tokens + v_input + v_output
+        from ended e
+        where s.run_id = v_run and s.task_id = e.id;
+        return v_state;
+    end if;
+
+    -- What it cost is counted before its end is told, which may end the run.
     update conductor.flow_steps s
-    set output = case when v_state = 'pending' then s.output else task_finish.output end,
-        note = case when v_state = 'completed' then left(task_finish.note, 1000) end,
+    set status = s.status, output = case when v_state = 'pending' then s.output else task_finish.output end,
+        note = null,
         citations = v_cited,
         citations_total = coalesce((v_cited ->> 'total')::integer, 0),
         citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
@@ -71,8 +91,7 @@ begin
         total_tokens = s.total_tokens + v_input + v_output
     where s.run_id = v_run and s.task_id = task_finish.task;
     update conductor.tasks t
-    set state = v_state, error = case when v_state <> 'completed' then v_error end,
-        output_summary = left(btrim(task_finish.output), 500), cost_tokens = t.cost_tokens + v_input + v_output,
+    set state = v_state, error = v_error, output_summary = v_summary, cost_tokens = t.cost_tokens + v_input + v_output,
         lease = case when v_state = 'pending' then null else t.lease end,
         worker_id = case when v_state = 'pending' then null else t.worker_id end,
         available_at = case when v_state = 'pending' then conductor._now() + (
@@ -81,7 +100,9 @@ begin
             from conductor.settings s) else t.available_at end
     where t.id = task_finish.task;
     -- A failure that would be tried again settles nothing, so the advance does not look at the budget.
-    if v_state = 'pending' and v_spent then
+    if v_state = 'pending' and exists (
+        select from conductor.flow_runs r where r.id = v_run and r.total_tokens >= r.token_budget)
+    then
         perform conductor._run_end(v_run, 'failed', 'the token budget of the run is spent', true);
         v_state := 'blocked';
     end if;

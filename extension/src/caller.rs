@@ -1,4 +1,4 @@
-//! Who may speak for the session.
+//! Who may speak for the session, and where it is.
 
 use crate::errors::refuse;
 use pgrx::prelude::*;
@@ -28,4 +28,12 @@ fn restricted() -> bool {
         );
     }
     false
+}
+
+/// The identity of this very database: the cluster's system identifier and the database's oid.
+#[pg_extern(name = "_home", stable)]
+fn home() -> String {
+    // SAFETY: reads what the server has had in memory since it started, and the session since it connected.
+    let (system, database) = unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) };
+    format!("{system}/{}", database.to_u32())
 }

@@ -12,7 +12,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/101_settings_row.sql",
     name = "101_settings_row",
-    requires = ["100_settings"]
+    requires = ["100_settings", caller::home]
 );
 extension_sql_file!(
     "../sql/102__now.sql",
@@ -69,6 +69,7 @@ extension_sql_file!(
     name = "200__caller",
     requires = [
         "180_frames",
+        advance::advancing,
         advance::run_advance,
         caller::restricted,
         catalogue::flows,
