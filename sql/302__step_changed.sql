@@ -35,7 +35,7 @@ begin
             'run_id', new.run_id, 'step_id', new.step_id, 'status', new.status), new.chat_id, new.task_id);
     end if;
     if v_advances then
-        perform conductor._run_advance(new.run_id, new.step_id, new.status, v_spent);
+        perform conductor._run_settled(new.run_id, new.step_id, new.status, v_spent);
     end if;
     return null;
 end

@@ -1,9 +1,11 @@
 -- Advances a run after one of its steps has settled with a status (or, with no step, starts whatever is due): counts down
 -- what waits for it, dispatches agents, runs code steps in the same transaction, and ends the run when nothing is left.
 -- Whoever says a step has updated the run already and tells whether its budget is spent.
--- Only _run_advance() calls it, which keeps the updates made here from entering it again.
+-- Only _run_advance() and _run_settled() call it, which keep the updates made here from entering it again.
 -- The rules are those of flows/src/advance.rs, where their properties are tested.
-create function conductor._run_advance_loop(p_run bigint, p_step text, p_status text, p_spent boolean) returns void
+create function conductor._run_advance_loop(
+    p_run bigint, p_step text, p_status text default null, p_spent boolean default null
+) returns void
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$

@@ -42,19 +42,28 @@ fn advancing(run: i64) -> bool {
     ADVANCING.with_borrow(|runs| runs.contains(&run))
 }
 
-/// Advances `run` after `step` has settled with `status`; with no step, starts whatever is due. Whoever names a step has
-/// updated the run already, and says whether its budget is `spent`.
+/// Starts whatever is due in `run`. Schema 0.1.0 also names a `step` that has settled.
+#[pg_extern(name = "_run_advance")]
+fn run_advance(run: i64, step: Option<&str>) {
+    let Some(_advancing) = Advancing::enter(run) else {
+        return;
+    };
+    if let Err(error) = Spi::run_with_args(
+        "select conductor._run_advance_loop($1, $2)",
+        &[run.into(), step.into()],
+    ) {
+        error!("advancing run {run}: {error}");
+    }
+}
+
+/// Advances `run` after `step` has settled with `status`. The caller has updated the run already, and says whether its
+/// budget is `spent`.
 ///
 /// The steps that an advance settles itself fire the same triggers and come here again. They return at once, and the
 /// loop that settled them goes on with them: chained triggers would meet the stack limit at a few hundred levels. The
 /// flag is in the library and not in a setting, because a setting would obey whichever client made it.
-#[pg_extern(name = "_run_advance")]
-fn run_advance(
-    run: i64,
-    step: Option<&str>,
-    status: default!(Option<&str>, "NULL"),
-    spent: default!(Option<bool>, "NULL"),
-) {
+#[pg_extern(name = "_run_settled")]
+fn run_settled(run: i64, step: &str, status: &str, spent: bool) {
     let Some(_advancing) = Advancing::enter(run) else {
         return;
     };

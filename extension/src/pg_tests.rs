@@ -47,7 +47,7 @@ mod tests {
     #[pg_test]
     fn an_advance_that_fails_can_be_entered_again() {
         Spi::run(
-            "do $$ begin perform conductor._run_advance_loop(null, null, null, null);
+            "do $$ begin perform conductor._run_advance_loop(null, null);
                    perform conductor._run_insert('{}', '{}', null, 'm', null, null);
              exception when others then null; end $$",
         )

@@ -71,6 +71,7 @@ extension_sql_file!(
         "180_frames",
         advance::advancing,
         advance::run_advance,
+        advance::run_settled,
         caller::restricted,
         catalogue::flows,
         catalogue::personas,

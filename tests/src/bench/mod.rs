@@ -8,7 +8,7 @@
 //! | [`engine`] | playing a run through the SQL surface |
 //! | [`trace`], [`floor`] | what a run writes, learnt from one run of the engine, and writing the same rows by hand |
 //! | [`crowd`] | several clients at once |
-//! | [`throughput`] | sections |
+//! | [`throughput`], [`latency`], [`growth`], [`outputs`] | sections |
 //! | [`table`], [`chart`] | the report for people: a table, an SVG |
 
 pub mod chart;
@@ -16,6 +16,9 @@ pub mod crowd;
 pub mod engine;
 pub mod figure;
 pub mod floor;
+pub mod growth;
+pub mod latency;
+pub mod outputs;
 pub mod stage;
 pub mod table;
 pub mod throughput;
@@ -48,7 +51,7 @@ impl Options {
 }
 
 /// The sections, in the order in which they run.
-pub const SECTIONS: [&str; 1] = ["throughput"];
+pub const SECTIONS: &[&str] = &["throughput", "latency", "growth", "outputs"];
 
 /// What a run of the benchmark found.
 pub struct Results {
@@ -60,13 +63,16 @@ pub struct Results {
 /// Runs the sections that are wanted, one after the other.
 pub async fn run(options: &Options) -> Results {
     let mut sections = Vec::new();
-    for name in SECTIONS {
+    for &name in SECTIONS {
         if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
             continue;
         }
         eprintln!("measuring: {name}");
         sections.push(match name {
             "throughput" => throughput::run(options).await,
+            "latency" => latency::run(options).await,
+            "growth" => growth::run(options).await,
+            "outputs" => outputs::run(options).await,
             other => unreachable!("{other} is not a section"),
         });
     }

@@ -1,7 +1,10 @@
 //! Where it is measured: a private server that keeps what it has promised, a database for the engine and one for the
 //! floor, and what they wrote.
 
-use tokio_postgres::Client;
+use std::future::poll_fn;
+
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 use super::workload::Workload;
 use crate::harness::{Cluster, processes, sql_worker};
@@ -83,6 +86,27 @@ impl Stage {
         session.unwrap_or_else(|error| panic!("no session: {error}"))
     }
 
+    /// A session that listens on a channel.
+    pub async fn bell(&self, channel: &str) -> Bell {
+        let connected = tokio_postgres::connect(&self.cluster.url(&self.database), NoTls).await;
+        let (session, mut connection) =
+            connected.unwrap_or_else(|error| panic!("no session: {error}"));
+        let (ring, rings) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                if matches!(message, AsyncMessage::Notification(_)) && ring.send(()).is_err() {
+                    break;
+                }
+            }
+        });
+        session
+            .batch_execute(&format!("listen {channel}"))
+            .await
+            .expect("LISTEN succeeds");
+        Bell { rings, session }
+    }
+
     /// Makes a workload's flow known.
     pub async fn define(&self, workload: &Workload) {
         if let Some(definition) = &workload.definition {
@@ -141,6 +165,32 @@ impl Stage {
         let rows = rows.expect("flow_check() can be asked");
         let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         assert!(found.is_empty(), "flow_check(): {found:?}");
+    }
+}
+
+/// A session that listens.
+pub struct Bell {
+    rings: mpsc::UnboundedReceiver<()>,
+    /// Its session, which asks and is answered after whatever rang before.
+    session: Client,
+}
+
+impl Bell {
+    /// Waits for the next ring.
+    pub async fn heard(&mut self) {
+        self.rings
+            .recv()
+            .await
+            .expect("the listening session lives");
+    }
+
+    /// Forgets what rang so far.
+    pub async fn drain(&mut self) {
+        self.session
+            .batch_execute("select 1")
+            .await
+            .expect("the listening session lives");
+        while self.rings.try_recv().is_ok() {}
     }
 }
 

@@ -50,6 +50,11 @@ pub fn diamond() -> Workload {
     )
 }
 
+/// Two agents at once.
+pub fn pair() -> Workload {
+    defined("pair", vec![step("a", &[]), step("b", &[])])
+}
+
 /// Agents one after the other.
 pub fn chain(length: usize) -> Workload {
     let ids: Vec<String> = (0..length).map(|n| format!("s{n}")).collect();
