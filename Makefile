@@ -1,5 +1,5 @@
 # The only commands anyone types. Each installs what it needs and is missing.
-.PHONY: help demo stop psql test fuzz torture mutants lint install clean
+.PHONY: help demo stop psql test bench fuzz torture mutants lint install clean
 
 help:    ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ psql:    ## a psql session on the demo's database
 
 test:    ## unit and property tests, tests inside a server, SQL regression, end-to-end tests
 	@scripts/test.sh
+
+bench:   ## what the engine and the worker cost, as ratios within one run: a table, JSON and a chart in target/bench
+	@scripts/bench.sh
 
 fuzz:    ## hostile input for everything that reads what others wrote, MINUTES=10 long, from SEED=random
 	@scripts/fuzz.sh

@@ -19,8 +19,9 @@ declare
     -- Of what is ready: whether some of it joins any of its needs, and whether all of it are agents without a condition.
     v_any     boolean := true;
     v_plain   boolean := false;
-    -- Whether something is known to be left when the loop ends: a follower that waits for more, agents that were dispatched.
-    v_waits   boolean := false;
+    -- What goes on waiting, and for how many fewer; and whether agents were dispatched: then something is left to be done.
+    v_waiting text[];
+    v_less    integer[];
     v_sent    boolean := false;
     v_bad     text;
     v_outcome text;
@@ -69,30 +70,29 @@ begin
             exit when found;
         end if;
         if cardinality(v_settled) > 0 then
-            with due as (
-                -- One probe for each settled step: a list in the condition would read all edges of the run.
+            -- One probe for each settled step, and one for each that waits for it: lists in the conditions would read all
+            -- edges and steps of the run.
+            select array_agg(f.step_id order by f.position, length(f.step_id), f.step_id) filter (where f.waiting = f.n),
+                   array_agg(f.step_id) filter (where f.waiting > f.n), array_agg(f.n) filter (where f.waiting > f.n),
+                   bool_or(f.join_rule = 'any') filter (where f.waiting = f.n),
+                   bool_and(f.kind = 'agent' and f.when_field is null) filter (where f.waiting = f.n)
+            into v_ready, v_waiting, v_less, v_any, v_plain
+            from (
                 select e.step_id, count(*)::integer as n
                 from unnest(v_settled) k (need) cross join lateral (
                     select f.step_id from conductor.flow_edges f
                     where f.run_id = p_run and f.need = k.need offset 0) e
-                group by e.step_id
-            ), follower as (
-                select s.step_id, s.waiting - due.n as waiting, s.position, s.join_rule,
-                       s.kind = 'agent' and s.when_field is null as plain
-                from due cross join lateral (
-                    select d.* from conductor.flow_steps d where d.run_id = p_run and d.step_id = due.step_id offset 0) s
-                where s.status = 'pending'
-            ), counted as (
-                -- What is ready is written by whoever starts or settles it.
-                update conductor.flow_steps s set waiting = f.waiting
-                from follower f where s.run_id = p_run and s.step_id = f.step_id and f.waiting > 0
-            )
-            select array_agg(f.step_id order by f.position, length(f.step_id), f.step_id)
-                       filter (where f.waiting = 0),
-                   bool_or(f.waiting > 0),
-                   bool_or(f.join_rule = 'any') filter (where f.waiting = 0),
-                   bool_and(f.plain) filter (where f.waiting = 0)
-            into v_ready, v_waits, v_any, v_plain from follower f;
+                group by e.step_id) due
+            cross join lateral (
+                select d.step_id, d.waiting, d.position, d.join_rule, d.kind, d.when_field, due.n
+                from conductor.flow_steps d
+                where d.run_id = p_run and d.step_id = due.step_id and d.status = 'pending' offset 0) f;
+            -- What is ready is written by whoever starts or settles it.
+            if v_waiting is not null then
+                update conductor.flow_steps s set waiting = s.waiting - k.less
+                from unnest(v_waiting, v_less) k (step_id, less)
+                where s.run_id = p_run and s.step_id = k.step_id;
+            end if;
         end if;
         v_settled := '{}';
         v_failed := false;
@@ -170,7 +170,7 @@ begin
         perform conductor._run_end(p_run, v_outcome,
             case when v_outcome = 'failed' then format('step %s failed: %s', v_bad, v_why)
                  else format('step %s was cancelled', v_bad) end);
-    elsif v_waits or v_sent then
+    elsif v_waiting is not null or v_sent then
         return;
     elsif not exists (
         select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running'))
