@@ -3,9 +3,10 @@
 create function conductor._report_data(
     p_run bigint, p_status text default null, p_outputs boolean default true, out data jsonb, out outputs text[]
 )
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+begin
     select jsonb_build_object(
         'run', jsonb_build_object(
             'run_id', r.id, 'flow_name', r.flow_name, 'band', r.band, 'fast', r.fast,
@@ -23,6 +24,7 @@ as $$
             'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
             'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
         'steps', c.steps), c.outputs
+    into data, outputs
     from conductor.flow_runs r
     cross join lateral (
         select coalesce(sum(s.citations_total), 0) as total, coalesce(sum(s.citations_broken), 0) as broken,
@@ -39,5 +41,6 @@ as $$
                          order by s.position, length(s.step_id), s.step_id) as outputs
         from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
         where s.run_id = r.id) c
-    where r.id = p_run
+    where r.id = p_run;
+end
 $$;
