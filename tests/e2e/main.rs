@@ -26,6 +26,7 @@ mod locks;
 mod main_job;
 mod model_errors;
 mod own_flows;
+mod plans;
 mod prompts;
 mod random_clients;
 mod relay;

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::figure::{Figure, Section, Target, percentile};
 use super::stage::Stage;
 use super::workload::{self, Workload};
+use crate::harness::history::fill;
 
 /// Widths of the fan-outs, and how many runs of each are in a repeat.
 const NARROW: (usize, usize) = (10, 20);
@@ -16,9 +17,6 @@ const FINISHED_STEPS: usize = 1_000_000;
 const PENDING_TASKS: usize = 100_000;
 /// Completions in each repeat of history and queue.
 const COMPLETIONS: usize = 300;
-
-/// How far the numbers of copies lie apart: further than a run has tasks.
-const APART: usize = 1_000_000;
 
 /// Claims and completions, in milliseconds.
 #[derive(Default)]
@@ -60,7 +58,7 @@ pub async fn run(options: &Options) -> Section {
                     .await;
             }
         }
-        fill(&many, run, amount).await;
+        fill(&many.admin, run, amount).await;
         section.note(format!(
             "{amount} {case} were put there in {:.0} s.",
             began.elapsed().as_secs_f64()
@@ -166,62 +164,5 @@ async fn play(
                 .completions
                 .push(began.elapsed().as_secs_f64() * 1000.0);
         }
-    }
-}
-
-/// Copies the rows of a run as often as needed, without triggers: as a restore does.
-async fn fill(stage: &Stage, run: i64, amount: usize) {
-    let columns = "select c.relname::text, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
-        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        where c.relnamespace = 'conductor'::regnamespace
-          and c.relname in ('flow_runs', 'chats', 'tasks', 'flow_steps', 'flow_edges', 'run_counters', 'frames')
-        group by c.relname";
-    let rows = stage
-        .admin
-        .query(columns, &[])
-        .await
-        .expect("columns can be listed");
-    let steps = stage
-        .admin
-        .query_one("select count(*) from tasks where run_id = $1", &[&run])
-        .await
-        .expect("tasks can be counted")
-        .get::<_, i64>(0) as usize;
-    let copies = amount.div_ceil(steps);
-    let mut script =
-        String::from("set session_replication_role = replica; set work_mem = '256MB';");
-    for (table, key) in [
-        ("flow_runs", "id"),
-        ("run_counters", "run_id"),
-        ("chats", "run_id"),
-        ("tasks", "run_id"),
-        ("flow_steps", "run_id"),
-        ("flow_edges", "run_id"),
-        ("frames", "run_id"),
-    ] {
-        let row = rows
-            .iter()
-            .find(|row| row.get::<_, &str>(0) == table)
-            .expect("the table is there");
-        let names: &str = row.get(1);
-        let values = names.split(", ").map(|name| match (table, name) {
-            ("flow_runs" | "chats" | "tasks", "id") | (_, "run_id" | "task_id" | "chat_id") => {
-                format!("r.{name} + k * {APART}")
-            }
-            _ => format!("r.{name}"),
-        });
-        let values: Vec<String> = values.collect();
-        script += &format!(
-            "insert into {table} ({names}) select {} from generate_series(1::bigint, {copies}) k, (select * from {table} where {key} = {run}) r;",
-            values.join(", ")
-        );
-    }
-    script += "set session_replication_role = origin; vacuum (analyze);";
-    for statement in script
-        .split(';')
-        .filter(|statement| !statement.trim().is_empty())
-    {
-        let done = stage.admin.batch_execute(statement).await;
-        done.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
     }
 }

@@ -5,6 +5,7 @@
 //! | [`cluster`] | a private PostgreSQL server for each test program, and databases in it |
 //! | [`clock`] | a clock that stands still, in place of the engine's |
 //! | [`fixture`] | one test's database, scripted model, worker and projects; checks at the end |
+//! | [`history`] | copies of a run, for a long history |
 //! | [`runs`] | launching and watching runs, in SQL |
 //! | [`worker`] | the program `conductor`: the daemon under test, and its commands |
 //! | [`ports`] | ports of servers that are stopped and started again |
@@ -24,6 +25,7 @@
 pub mod clock;
 pub mod cluster;
 pub mod fixture;
+pub mod history;
 pub mod listeners;
 pub mod meeting;
 pub mod ports;
