@@ -12,10 +12,16 @@ create table conductor.workers (
     healthy    boolean not null,
     started_at timestamptz not null default conductor._now(),
     seen_at    timestamptz not null default conductor._now(),
+    -- Where an idle worker asks: that it does so says that it lives, and nothing has to be written for it.
+    session_pid   integer,
+    session_start timestamptz,
     constraint workers_pkey primary key (id),
     constraint workers_host_name_key unique (host, name),
-    constraint workers_slots_positive check (slots >= 0)
+    constraint workers_slots_positive check (slots >= 0),
+    constraint workers_session_whole check ((session_pid is null) = (session_start is null))
 );
+comment on column conductor.workers.seen_at is
+    'When the worker last wrote. One without children only asks: _is_live() looks at its session as well.';
 select pg_catalog.pg_extension_config_dump('conductor.workers', '');
 select pg_catalog.pg_extension_config_dump('conductor.workers_id_seq', '');
 

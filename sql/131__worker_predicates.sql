@@ -1,9 +1,21 @@
+-- Whether a worker has asked for anything since then through the session that task_claim() noted. Only its own process is
+-- behind that one: a frozen worker's stays and asks nothing. Sessions are seen as the transaction first saw them.
+create function conductor._asked_since(p_worker conductor.workers, p_since timestamptz) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select p_worker.session_pid is not null and exists (
+        select from pg_catalog.pg_stat_get_activity(p_worker.session_pid) a
+        where a.backend_start = p_worker.session_start and a.query_start > p_since)
+$$;
+
 -- Whether a worker has been heard of within two leases.
 create function conductor._is_live(p_worker conductor.workers) returns boolean
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
+    select p_worker.seen_at > l.since or conductor._asked_since(p_worker, l.since)
+    from (select conductor._now() - 2 * s.lease from conductor.settings s) l (since)
 $$;
 
 -- Whether a worker's version agrees with the extension's: major and minor are the same.

@@ -1,5 +1,7 @@
 -- Hands a worker up to slots pending tasks that it serves, each with a fresh lease, one per run in turn, within the
--- limits of conductor.settings. No rows: nothing to do now. Raises P0002 for a worker that is not registered, and 55000
+-- limits of conductor.settings. No rows: nothing to do now. Asking says that the worker lives, also with no slots: one
+-- that has no leases to renew need not call task_heartbeat(), if its session is its own (no pooler gives it to others) and
+-- it asks at least once a lease. Raises P0002 for a worker that is not registered, and 55000
 -- in a copy that nobody adopted and for a worker of another version than the extension has by now.
 create function conductor.task_claim(worker bigint, slots integer)
     returns table (task_id bigint, run_id bigint, step_id text, lease uuid, attempt integer, agent text, model text,
@@ -38,6 +40,9 @@ begin
     end if;
     if v_worker.version <> v_known.version then
         perform conductor._require_version(v_worker.version);
+    end if;
+    if v_worker.seen_at <= conductor._now() - v_settings.lease then
+        perform conductor._note_session(v_worker, v_settings.lease);
     end if;
     if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;

@@ -87,10 +87,12 @@ create function conductor._prune_workers(p_older_than interval) returns void
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_gone bigint[] := (
-        select array_agg(w.id) from conductor.workers w
-        where w.seen_at < conductor._now() - p_older_than and not conductor._is_live(w));
+    v_gone bigint[];
 begin
+    -- The transaction may have begun long ago: what the sessions of idle workers do is looked at anew.
+    perform pg_stat_clear_snapshot();
+    select array_agg(w.id) into v_gone from conductor.workers w
+    where w.seen_at < conductor._now() - p_older_than and not conductor._is_live(w);
     -- Most often there are none, and tasks need not be looked at.
     if v_gone is null then
         return;

@@ -48,7 +48,11 @@ alter table conductor.project_grants alter column granted_at set default conduct
 alter table conductor.flow_definitions alter column defined_at set default conductor._now();
 alter table conductor.persona_definitions alter column defined_at set default conductor._now();
 alter table conductor.workers
-    alter column started_at set default conductor._now(), alter column seen_at set default conductor._now();
+    alter column started_at set default conductor._now(), alter column seen_at set default conductor._now(),
+    add column session_pid integer, add column session_start timestamptz,
+    add constraint workers_session_whole check ((session_pid is null) = (session_start is null));
+comment on column conductor.workers.seen_at is
+    'When the worker last wrote. One without children only asks: _is_live() looks at its session as well.';
 alter table conductor.flow_runs
     alter column created_at set default conductor._now(), alter column updated_at set default conductor._now();
 alter table conductor.chats alter column created_at set default conductor._now();
@@ -71,11 +75,21 @@ begin
 end
 $$;
 
+create or replace function conductor._asked_since(p_worker conductor.workers, p_since timestamptz) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select p_worker.session_pid is not null and exists (
+        select from pg_catalog.pg_stat_get_activity(p_worker.session_pid) a
+        where a.backend_start = p_worker.session_start and a.query_start > p_since)
+$$;
+
 create or replace function conductor._is_live(p_worker conductor.workers) returns boolean
     language sql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select p_worker.seen_at > conductor._now() - 2 * s.lease from conductor.settings s
+    select p_worker.seen_at > l.since or conductor._asked_since(p_worker, l.since)
+    from (select conductor._now() - 2 * s.lease from conductor.settings s) l (since)
 $$;
 
 create or replace function conductor._agrees(p_version text) returns boolean
@@ -724,32 +738,37 @@ create or replace function conductor._unserved(p_run bigint) returns text
 as $$
 declare
     v_run  record;
-    v_live integer;
+    v_live bigint[];
+    v_fit  bigint[];
     v_why  text;
 begin
     select r.project_name, r.project_root, r.model into v_run from conductor.flow_runs r where r.id = p_run;
     if (select s.home from conductor.settings s) <> conductor._home() then
         return 'this database is a copy: flow_resume() lets it dispatch';
     end if;
-    select count(*) into v_live from conductor.workers w where conductor._is_live(w);
-    if v_live = 0 then
+    -- The transaction may have begun long ago: what sessions do is looked at anew.
+    perform pg_stat_clear_snapshot();
+    v_live := array(select w.id from conductor.workers w where conductor._is_live(w));
+    if v_live = '{}' then
         return 'no worker is alive: start one with conductor worker';
     end if;
-    if not exists (select from conductor.workers w where conductor._is_live(w) and conductor._agrees(w.version)) then
+    if not exists (select from conductor.workers w where w.id = any (v_live) and conductor._agrees(w.version)) then
         return (select format('worker and extension are of different versions (%s, extension %s): install the same of both',
                     string_agg(distinct w.version, ', '), max(e.extversion))
                 from conductor.workers w, pg_catalog.pg_extension e
-                where conductor._is_live(w) and e.extname = 'conductor');
+                where w.id = any (v_live) and e.extname = 'conductor');
     end if;
-    if not exists (select from conductor.workers w where conductor._is_fit(w)) then
+    v_fit := array(select w.id from conductor.workers w
+                   where w.id = any (v_live) and w.healthy and conductor._agrees(w.version));
+    if v_fit = '{}' then
         select string_agg(distinct coalesce(c.value ->> 'detail', c.value ->> 'name'), '; ') into v_why
         from conductor.workers w, jsonb_path_query(w.self_check, '$.checks[*] ? (@.ok == false)') c (value)
-        where conductor._is_live(w);
+        where w.id = any (v_live);
         return 'no worker is fit to run: ' || coalesce(v_why, 'see self_check in conductor.workers');
     end if;
-    if not exists (select from conductor.workers w where conductor._is_fit(w)
+    if not exists (select from conductor.workers w where w.id = any (v_fit)
                    and conductor._serves(w, v_run.project_root, v_run.model)) then
-        if exists (select from conductor.workers w where conductor._is_fit(w)
+        if exists (select from conductor.workers w where w.id = any (v_fit)
                    and conductor._serves(w, v_run.project_root, null)) then
             return format('no live worker serves model %s', v_run.model);
         end if;
@@ -1033,8 +1052,10 @@ create or replace function conductor.task_claim(worker bigint, slots integer)
                    deadline_at timestamptz, snapshot jsonb, limits jsonb)
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
+    v_known    record;
     v_worker   conductor.workers;
     v_settings conductor.settings;
     v_last     bigint;
@@ -1048,22 +1069,37 @@ declare
     v_before   integer;
     v_wrapped  boolean;
 begin
-    select * into v_worker from conductor.workers w where w.id = task_claim.worker;
+    select w as worker, s as settings, e.extversion as version into v_known
+    from conductor.workers w, conductor.settings s, pg_catalog.pg_extension e
+    where w.id = task_claim.worker and e.extname = 'conductor';
     if not found then
         raise exception using errcode = 'P0002', message = 'no such worker',
             detail = format('worker: %s', task_claim.worker), hint = 'call worker_register() first';
     end if;
-    select * into strict v_settings from conductor.settings;
-    perform conductor._require_home();
-    perform conductor._require_version(v_worker.version);
+    v_worker := v_known.worker;
+    v_settings := v_known.settings;
+    if v_settings.home <> conductor._home() then
+        perform conductor._require_home();
+    end if;
+    if v_worker.version <> v_known.version then
+        perform conductor._require_version(v_worker.version);
+    end if;
+    if v_worker.seen_at <= conductor._now() - v_settings.lease then
+        perform conductor._note_session(v_worker, v_settings.lease);
+    end if;
     if not v_worker.healthy or coalesce(task_claim.slots, 0) < 1 then
         return;
     end if;
     -- An idle system is only read: nothing is locked, and no transaction id is taken.
-    if exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) then
+    select exists (select from conductor.tasks t where t.state = 'running' and t.lease_expires_at < conductor._now()) as lost,
+           -- In the order of an index: whatever the planner thinks of how many are pending, it reads one entry.
+           (select t.run_id from conductor.tasks t where t.state = 'pending' order by t.run_id limit 1) as first
+    into v_known;
+    if v_known.lost then
         perform conductor._rescue(p_spare => v_worker.id);
+        select t.run_id as first into v_known from conductor.tasks t where t.state = 'pending' order by t.run_id limit 1;
     end if;
-    if not exists (select from conductor.tasks t where t.state = 'pending') then
+    if v_known.first is null then
         return;
     end if;
 
@@ -1116,9 +1152,10 @@ begin
                jsonb_build_object('commit', r.commit, 'tree_digest', r.tree_digest, 'host', r.snapshot_host) end,
            r.limits
     from unnest(v_taken, v_prompts) with ordinality k (id, prompt, n)
-    join conductor.tasks t on t.id = k.id
-    join conductor.flow_runs r on r.id = t.run_id
-    join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+    -- One probe for each: the planner does not know how few they are.
+    cross join lateral (select d.* from conductor.tasks d where d.id = k.id offset 0) t
+    cross join lateral (select d.* from conductor.flow_runs d where d.id = t.run_id offset 0) r
+    cross join lateral (select d.* from conductor.flow_steps d where d.task_id = t.id offset 0) s
     order by k.n;
 end
 $$;
@@ -1183,6 +1220,25 @@ begin
             detail = (select format('worker: %s, extension: %s', p_version, e.extversion)
                       from pg_catalog.pg_extension e where e.extname = 'conductor'),
             hint = 'install the same version of both, then ALTER EXTENSION conductor UPDATE';
+    end if;
+end
+$$;
+
+create or replace function conductor._note_session(p_worker conductor.workers, p_lease interval) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    if p_worker.session_pid = pg_backend_pid() and conductor._asked_since(p_worker, conductor._now() - p_lease) then
+        return;
+    end if;
+    update conductor.workers w
+    set seen_at = conductor._now(), session_pid = a.pid, session_start = a.backend_start
+    from pg_catalog.pg_stat_get_activity(pg_backend_pid()) a
+    where w.id = p_worker.id;
+    if not found then
+        raise exception using errcode = 'P0002', message = 'no such worker',
+            detail = format('worker: %s', p_worker.id), hint = 'call worker_register() first';
     end if;
 end
 $$;
@@ -1617,10 +1673,12 @@ create or replace function conductor._prune_workers(p_older_than interval) retur
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
-    v_gone bigint[] := (
-        select array_agg(w.id) from conductor.workers w
-        where w.seen_at < conductor._now() - p_older_than and not conductor._is_live(w));
+    v_gone bigint[];
 begin
+    -- The transaction may have begun long ago: what the sessions of idle workers do is looked at anew.
+    perform pg_stat_clear_snapshot();
+    select array_agg(w.id) into v_gone from conductor.workers w
+    where w.seen_at < conductor._now() - p_older_than and not conductor._is_live(w);
     -- Most often there are none, and tasks need not be looked at.
     if v_gone is null then
         return;

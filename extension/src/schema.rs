@@ -408,9 +408,14 @@ extension_sql_file!(
     requires = ["612__require_home"]
 );
 extension_sql_file!(
+    "../sql/614__note_session.sql",
+    name = "614__note_session",
+    requires = ["613__require_version"]
+);
+extension_sql_file!(
     "../sql/620__stale_lease.sql",
     name = "620__stale_lease",
-    requires = ["613__require_version"]
+    requires = ["614__note_session"]
 );
 extension_sql_file!(
     "../sql/621_task_stream.sql",

@@ -20,6 +20,7 @@ mod hostile_corpus;
 mod hostile_output;
 mod hostile_repository;
 mod huge_output;
+mod idle;
 mod launch_errors;
 mod limits;
 mod locks;

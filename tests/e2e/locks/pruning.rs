@@ -125,6 +125,25 @@ fn a_worker_that_is_forgotten_while_it_claims_is_told_so_and_keeps_nobody_waitin
             .meet_and_look(forget, Waits, &claim(gone, 8), others)
             .await;
         assert_eq!(met, ["0", "P0002"]);
+
+        // One that has just been heard of writes nothing of it, and is forgotten by whoever looks much later.
+        c.stop_clock().await;
+        let gone = sql_worker::register(&c.sql, "gone", &[]).await.unwrap();
+        let other = sql_worker::register(&c.sql, "other", &[]).await.unwrap();
+        count(&two, &format!("{} as id", launch("research", "null"))).await;
+        let later = format!(
+            "update public.test_clock set at = at + interval '1 day';
+             update conductor.workers set seen_at = conductor._now() where id = {other}; {forget}"
+        );
+        let others = async || {
+            let claimed = claim(other, 8);
+            let met = two.meet("select", PassesBy, &claimed).await;
+            assert!(!met[1].is_empty(), "others claim meanwhile");
+        };
+        let met = two
+            .meet_and_look(&later, Waits, &claim(gone, 8), others)
+            .await;
+        assert_eq!(met, ["0", "P0002"]);
     });
 }
 

@@ -8,17 +8,23 @@
 //! | [`engine`] | playing a run through the SQL surface |
 //! | [`trace`], [`floor`] | what a run writes, learnt from one run of the engine, and writing the same rows by hand |
 //! | [`crowd`] | several clients at once |
-//! | [`throughput`], [`latency`], [`growth`], [`outputs`] | sections |
+//! | [`added`] | what the worker adds to a child, part by part |
+//! | [`bare`] | a child as the worker starts it, without the worker |
+//! | [`throughput`], [`latency`], [`growth`], [`outputs`], [`spawn`], [`idle`] | sections |
 //! | [`table`], [`chart`] | the report for people: a table, an SVG |
 
+pub mod added;
+pub mod bare;
 pub mod chart;
 pub mod crowd;
 pub mod engine;
 pub mod figure;
 pub mod floor;
 pub mod growth;
+pub mod idle;
 pub mod latency;
 pub mod outputs;
+pub mod spawn;
 pub mod stage;
 pub mod table;
 pub mod throughput;
@@ -51,7 +57,14 @@ impl Options {
 }
 
 /// The sections, in the order in which they run.
-pub const SECTIONS: &[&str] = &["throughput", "latency", "growth", "outputs"];
+pub const SECTIONS: &[&str] = &[
+    "throughput",
+    "latency",
+    "growth",
+    "outputs",
+    "spawn",
+    "idle",
+];
 
 /// What a run of the benchmark found.
 pub struct Results {
@@ -73,6 +86,8 @@ pub async fn run(options: &Options) -> Results {
             "latency" => latency::run(options).await,
             "growth" => growth::run(options).await,
             "outputs" => outputs::run(options).await,
+            "spawn" => spawn::run(options).await,
+            "idle" => idle::run(options).await,
             other => unreachable!("{other} is not a section"),
         });
     }

@@ -73,6 +73,11 @@ impl Setup {
         }
     }
 
+    /// Sets up what a test works with, for whoever has a runtime; [`Conductor::end`] must follow.
+    pub async fn begin(self) -> Conductor {
+        Conductor::set_up(self).await
+    }
+
     /// Runs a test. Afterwards, also when it panicked, ends the worker and drops the database; fails if
     /// `flow_check()` finds anything, the worker does not end when asked, or a process is left behind.
     pub fn run(self, test: impl AsyncFnOnce(&mut Conductor)) {
@@ -81,12 +86,12 @@ impl Setup {
             .enable_all()
             .build()
             .expect("a runtime can be built");
-        let mut conductor = runtime.block_on(Conductor::set_up(self));
+        let mut conductor = runtime.block_on(self.begin());
         let tested = catch_unwind(AssertUnwindSafe(|| runtime.block_on(test(&mut conductor))));
         if tested.is_err() {
             runtime.block_on(conductor.describe());
         }
-        let wrong = runtime.block_on(conductor.tear_down());
+        let wrong = runtime.block_on(conductor.end());
         if let Err(panic) = tested {
             resume_unwind(panic);
         }
@@ -289,7 +294,9 @@ impl Conductor {
         }
     }
 
-    async fn tear_down(&mut self) -> Vec<String> {
+    /// Ends the worker and drops the database; what was wrong after all: a violation, a worker that does not end, a
+    /// process that is left behind.
+    pub async fn end(&mut self) -> Vec<String> {
         let mut wrong = Vec::new();
         if let Some(mut worker) = self.worker.take()
             && worker.terminate(Duration::from_secs(30)).is_none()

@@ -186,7 +186,8 @@ impl Control {
         (ticket, reply)
     }
 
-    fn elapsed_ms(&self) -> u64 {
+    /// What `started_ms` and `ended_ms` of a record count in: milliseconds since this was made.
+    pub fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 

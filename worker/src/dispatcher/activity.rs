@@ -23,6 +23,11 @@ impl Activity {
         self.at = Some(self.at.map_or(at, |earlier| earlier.min(at)));
     }
 
+    /// It need not be done for `delay`, whatever was asked for.
+    pub fn put_off(&mut self, delay: Duration) {
+        self.at = Some(Instant::now() + delay);
+    }
+
     /// When to look again; None while it is being done or nobody asked.
     pub fn due(&self) -> Option<Instant> {
         self.at.filter(|_| !self.busy)
@@ -67,6 +72,20 @@ mod tests {
         assert!(activity.begin());
         activity.done();
         assert!(!activity.begin());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_put_off_is_done_later_or_when_somebody_asks() {
+        let mut activity = Activity::default();
+        activity.soon();
+        activity.put_off(Duration::from_secs(5));
+        assert!(!activity.begin());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(activity.begin());
+        activity.done();
+        activity.put_off(Duration::from_secs(5));
+        activity.soon();
+        assert!(activity.begin());
     }
 
     #[tokio::test(start_paused = true)]

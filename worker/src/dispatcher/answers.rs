@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Dispatcher, EAGER, EAGER_POLL, Mode, RECHECK, Running, TIDY};
+use super::{DEAF_POLL, Dispatcher, EAGER, EAGER_POLL, Mode, RECHECK, Running, SLOW_POLL, TIDY};
 use crate::checks::SelfCheck;
 use crate::db::{Claim, Failure, Registered, Verdict};
 use crate::runner::{self, Context, Ending, Order};
@@ -133,6 +133,11 @@ impl Dispatcher {
         match result {
             Ok(claims) => {
                 self.said.remove("claim");
+                // That it asks says that it lives, and nothing is written for it. Not behind a pooler, where others ask
+                // through the same session.
+                if self.running.is_empty() && self.rings {
+                    self.activities.beat.put_off(self.beat_period());
+                }
                 for claim in claims {
                     match self.tools.clone() {
                         Some(tools) if self.mode == Mode::Working && self.is_fit() => {
@@ -147,10 +152,20 @@ impl Dispatcher {
                 self.register_anew(&failure);
             }
         }
-        let eager = Instant::now() < self.eager_until;
-        self.activities
-            .claim
-            .within(if eager { EAGER_POLL } else { self.poll });
+        self.activities.claim.within(self.poll_period());
+    }
+
+    fn poll_period(&self) -> Duration {
+        if Instant::now() < self.eager_until {
+            return EAGER_POLL;
+        }
+        let poll = if self.rings { SLOW_POLL } else { DEAF_POLL };
+        if self.running.is_empty() {
+            // In time to stand for the next heartbeat.
+            poll.min(self.beat_period() / 2)
+        } else {
+            poll
+        }
     }
 
     fn on_beaten(&mut self, result: Result<Vec<(Uuid, Verdict)>, Failure>) {

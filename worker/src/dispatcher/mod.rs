@@ -84,7 +84,8 @@ struct Dispatcher {
     doubt: Doubt,
     worker: Option<Registered>,
     mode: Mode,
-    poll: Duration,
+    /// The doorbell is known to ring, and so each session is ours alone.
+    rings: bool,
     /// Until then a task that failed here is due again, of which no doorbell tells.
     eager_until: Instant,
     activities: Activities,
@@ -174,7 +175,7 @@ impl Dispatcher {
             doubt: Doubt::default(),
             worker: None,
             mode: Mode::Working,
-            poll: SLOW_POLL,
+            rings: false,
             eager_until: Instant::now(),
             activities: Activities::default(),
             calls: JoinSet::new(),
@@ -221,8 +222,11 @@ impl Dispatcher {
         let free = self.context.config.slots.saturating_sub(self.running.len());
         let fit = self.is_fit() && !self.activities.check.is_busy();
         let fit = fit && self.mode == Mode::Working && !self.leases_may_have_run_out();
-        if fit && free > 0 && self.activities.claim.begin() {
-            let slots = i32::try_from(free).unwrap_or(i32::MAX);
+        let takes = fit && free > 0;
+        // One that takes nothing asks for nothing: it is there.
+        let asks = takes || self.mode == Mode::Working && self.running.is_empty();
+        if asks && self.activities.claim.begin() {
+            let slots = i32::try_from(if takes { free } else { 0 }).unwrap_or(i32::MAX);
             self.calls
                 .spawn(async move { Answer::Claimed(context.db.claim(worker, slots).await) });
         }
@@ -346,6 +350,7 @@ impl Dispatcher {
         self.held.insert(claim.run_id);
         if self.running.is_empty() {
             self.renewed = Instant::now();
+            self.activities.beat.soon();
         }
         let attempt = Attempt {
             context: self.context.clone(),

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{BEAT_GAP, DEAF_POLL, Dispatcher, Mode, SLOW_POLL, STOP_LIMIT};
+use super::{BEAT_GAP, DEAF_POLL, Dispatcher, Mode, STOP_LIMIT};
 use crate::db::Ring;
 use crate::runner::Order;
 use crate::signals::Signal;
@@ -13,7 +13,7 @@ impl Dispatcher {
             Ring::Listening { proved } => {
                 self.away = false;
                 self.said.remove("away");
-                self.poll = if proved { SLOW_POLL } else { DEAF_POLL };
+                self.rings = proved;
                 let message = if proved {
                     "listening, the doorbell rings".to_owned()
                 } else {

@@ -68,6 +68,8 @@ impl Attempt {
             }
             _ => child.end(GRACE).await,
         };
+        let (run, step) = (self.claim.run_id, &self.claim.step_id);
+        tracing::debug!(run, %step, code = exit.code, signal = exit.signal, "child ended");
         let (events, mut outcome) = parser.finish(&exit);
         let recounted = count(&mut outcome, relay.finish().await);
         let own = own_verdict(&finding, &outcome);

@@ -82,6 +82,10 @@ impl Verdict {
         Verdict::Finish(Box::new(failure(error, retryable)))
     }
 
+    fn is_completed(&self) -> bool {
+        matches!(self, Verdict::Finish(finish) if finish.state == Ended::Completed)
+    }
+
     fn of(halt: Halt) -> Self {
         match halt {
             Halt::Ordered(Order::Cancel) => Verdict::Finish(Box::new(Finish {
@@ -134,6 +138,7 @@ impl Attempt {
         tracing::info!(
             run = claim.run_id, step = %claim.step_id, task = claim.task_id, attempt = claim.attempt, "started"
         );
+        let mut removal = None;
         let verdict = match self.start().await {
             Err(verdict) => {
                 let verdict = self.blamed(verdict).await;
@@ -149,9 +154,15 @@ impl Attempt {
                 let verdict = self.attend(&mut child, relay, snapshot.clone()).await;
                 drop(child);
                 let verdict = self.in_want_of_room(verdict).await;
-                remove(job).await;
-                let verdict = self.blamed(verdict).await;
-                self.with_citations(verdict, snapshot).await
+                let removing = tokio::spawn(remove(job));
+                if verdict.is_completed() {
+                    // Nobody waits for a result because of what is thrown away.
+                    removal = Some(removing);
+                    self.with_citations(verdict, snapshot).await
+                } else {
+                    let _ = removing.await;
+                    self.blamed(verdict).await
+                }
             }
         };
         let doubt = match &verdict {
@@ -159,6 +170,9 @@ impl Attempt {
             _ => None,
         };
         let again = self.settle(verdict, began).await;
+        if let Some(removal) = removal {
+            let _ = removal.await;
+        }
         Ending { doubt, again }
     }
 

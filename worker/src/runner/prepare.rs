@@ -155,12 +155,16 @@ impl Attempt {
         .expect("preparing a job does not panic");
         let job = prepared.map_err(verdict_on)?;
         match job.start() {
-            Ok(child) => Ok(Started {
-                child,
-                job,
-                relay,
-                snapshot: snapshot.path.clone(),
-            }),
+            Ok(child) => {
+                let (run, step) = (self.claim.run_id, &self.claim.step_id);
+                tracing::debug!(run, %step, pid = child.pid(), "child started");
+                Ok(Started {
+                    child,
+                    job,
+                    relay,
+                    snapshot: snapshot.path.clone(),
+                })
+            }
             Err(error) => {
                 super::remove(job).await;
                 Err(verdict_on(error))

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -183,6 +184,7 @@ impl Shared {
     }
 
     fn take(&self, run_id: i64, request: &Request, stop: &Stop) -> Result<Snapshot, SnapshotError> {
+        let began = Instant::now();
         let to = self.dir.join(name_of(run_id));
         if let Some(snapshot) = kept(&to, request) {
             return Ok(snapshot);
@@ -205,10 +207,12 @@ impl Shared {
         .run(&to)?;
         keep_facts(attempt.path(), &snapshot, request)?;
         attempt.keep(&to)?;
-        tracing::debug!(
-            run_id,
+        let seconds = format!("{:.3}", began.elapsed().as_secs_f64());
+        tracing::info!(
+            run = run_id,
             files = snapshot.files,
             bytes = snapshot.bytes,
+            seconds,
             "snapshot taken"
         );
         Ok(snapshot)
