@@ -61,6 +61,21 @@ alter table conductor.tasks
 alter table conductor.flow_steps alter column created_at set default conductor._now();
 alter table conductor.frames alter column at set default conductor._now();
 
+drop index conductor.tasks_running_idx, conductor.tasks_worker_idx;
+create index tasks_running_idx on conductor.tasks (run_id) where state = 'running';
+
+-- What others call by another signature from here on.
+drop function conductor._code_step(bigint, text, text), conductor._run_advance_loop(bigint, text);
+create or replace function conductor._home() returns text
+    language c strict stable
+    as 'MODULE_PATHNAME', 'home_wrapper';
+create function conductor._advancing(run bigint) returns boolean
+    language c strict volatile
+    as 'MODULE_PATHNAME', 'advancing_wrapper';
+create function conductor._run_settled(run bigint, step text, status text, spent boolean) returns void
+    language c strict
+    as 'MODULE_PATHNAME', 'run_settled_wrapper';
+
 -- Functions and views, as scripts/draft-upgrade.sh drafts them.
 
 create or replace function conductor._settings_replace() returns trigger
@@ -76,36 +91,85 @@ end
 $$;
 
 create or replace function conductor._asked_since(p_worker conductor.workers, p_since timestamptz) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select p_worker.session_pid is not null and exists (
+begin
+    return p_worker.session_pid is not null and exists (
         select from pg_catalog.pg_stat_get_activity(p_worker.session_pid) a
-        where a.backend_start = p_worker.session_start and a.query_start > p_since)
+        where a.backend_start = p_worker.session_start and a.query_start > p_since);
+end
 $$;
 
 create or replace function conductor._is_live(p_worker conductor.workers) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select p_worker.seen_at > l.since or conductor._asked_since(p_worker, l.since)
-    from (select conductor._now() - 2 * s.lease from conductor.settings s) l (since)
+begin
+    return (select p_worker.seen_at > l.since or conductor._asked_since(p_worker, l.since)
+    from (select conductor._now() - 2 * s.lease from conductor.settings s) l (since));
+end
 $$;
 
 create or replace function conductor._agrees(p_version text) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select (split_part(p_version, '.', 1), split_part(p_version, '.', 2))
+begin
+    return (select (split_part(p_version, '.', 1), split_part(p_version, '.', 2))
         is not distinct from (split_part(e.extversion, '.', 1), split_part(e.extversion, '.', 2))
-    from pg_catalog.pg_extension e where e.extname = 'conductor'
+    from pg_catalog.pg_extension e where e.extname = 'conductor');
+end
 $$;
 
 create or replace function conductor._is_fit(p_worker conductor.workers) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    select p_worker.healthy and conductor._is_live(p_worker) and conductor._agrees(p_worker.version)
+begin
+    return p_worker.healthy and conductor._is_live(p_worker) and conductor._agrees(p_worker.version);
+end
+$$;
+
+create or replace function conductor._serves(p_worker conductor.workers, p_root text, p_model text) returns boolean
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_root text;
+begin
+    if p_model is not null and cardinality(p_worker.models) > 0 and p_model <> all (p_worker.models) then
+        return false;
+    elsif p_root is null then
+        return true;
+    end if;
+    foreach v_root in array p_worker.roots loop
+        if v_root = '/' or p_root = v_root or starts_with(p_root, rtrim(v_root, '/') || '/') then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
+
+create or replace function conductor._caller() returns text
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case when conductor._restricted() then null
+                when current_setting('role') in ('none', '') then session_user::text
+                else current_setting('role') end;
+end
+$$;
+
+create or replace function conductor._is_operator(p_role text) returns boolean
+    language plpgsql stable security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return has_table_privilege(p_role, 'conductor.settings', 'update');
+end
 $$;
 
 create or replace function conductor._may_use_project(p_project bigint, p_role text) returns boolean
@@ -115,6 +179,17 @@ as $$
     select pg_has_role(conductor._caller(), p_role, 'member') and (conductor._is_operator(p_role) or exists (
         select from conductor.project_grants g join pg_catalog.pg_roles r on r.rolname = g.grantee
         where g.project_id = p_project and pg_has_role(p_role, r.oid, 'member')))
+$$;
+
+create or replace function conductor._user_personas() returns jsonb
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object(
+        'name', p.name, 'description', p.description, 'prefix', p.prefix, 'body', p.body) order by p.name), '[]')
+    from conductor.persona_definitions p);
+end
 $$;
 
 create or replace function conductor._lock_run(p_run bigint) returns void
@@ -130,6 +205,106 @@ begin
 end
 $$;
 
+create or replace function conductor._frame(
+    p_run bigint, p_type text, p_payload jsonb,
+    p_chat bigint default null, p_task bigint default null, p_attempt integer default null
+) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    with counter as (
+        update conductor.run_counters c
+        set last_seq = c.last_seq + 1, last_type = p_type,
+            run_seq = case when l.level then c.last_seq + 1 else c.run_seq end,
+            run_type = case when l.level then p_type else c.run_type end
+        from (select p_type in ('flow_run_started', 'flow_run_step_updated')) l (level)
+        where c.run_id = p_run
+        returning c.last_seq
+    )
+    insert into conductor.frames (run_id, seq, chat_id, task_id, attempt, type, payload)
+    select p_run, c.last_seq, p_chat, p_task, p_attempt, p_type, p_payload from counter c;
+    if not found then
+        raise exception using errcode = 'XX000', message = 'a run has no counter of its frames',
+            detail = format('run: %s', p_run), hint = 'restore conductor.run_counters with the run';
+    end if;
+end
+$$;
+
+create or replace function conductor._streamed(p_task bigint, p_attempt integer) returns text
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (select string_agg(d.text, '' order by d.seq)
+    from (
+        select distinct on (coalesce(f.payload ->> 'offset', '#' || f.seq)) f.seq, f.payload ->> 'text' as text
+        from conductor.frames f
+        where f.task_id = p_task and f.attempt = p_attempt and f.type = 'delta'
+          and f.seq > coalesce((
+              select max(m.seq) from conductor.frames m
+              where m.task_id = p_task and m.attempt = p_attempt and m.type = 'message_started'), 0)
+        order by coalesce(f.payload ->> 'offset', '#' || f.seq), f.seq) d);
+end
+$$;
+
+create or replace function conductor._upstream(p_run bigint, p_steps text[], out steps jsonb, out outputs text[])
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    -- Most prompts quote nothing.
+    if cardinality(p_steps) = 0 then
+        steps := '[]';
+        outputs := '{}';
+        return;
+    end if;
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'step_id', s.step_id, 'label', s.label, 'prefix', s.prefix, 'status', s.status,
+               'error', s.error, 'citations', s.citations) order by s.position, length(s.step_id), s.step_id), '[]'),
+           coalesce(array_agg(s.output order by s.position, length(s.step_id), s.step_id), '{}')
+    into steps, outputs
+    from (
+        select q.* from unnest(p_steps) k (step_id) cross join lateral (
+            select d.* from conductor.flow_steps d where d.run_id = p_run and d.step_id = k.step_id offset 0) q
+        union all
+        select q.* from unnest(p_steps) k (step_id) cross join lateral (
+            select d.* from conductor.flow_steps d where d.run_id = p_run and d.parent_step_id = k.step_id offset 0) q
+    ) s
+    where s.role <> 'fan_out';
+end
+$$;
+
+create or replace function conductor._task_prompt(p_task bigint) returns text
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (
+        select conductor._prompt_resolve(
+            t.input, u.steps, u.outputs, s.element, r.input -> 'documents',
+            (r.limits ->> 'max_prompt_bytes')::integer)
+        from conductor.tasks t
+        join conductor.flow_runs r on r.id = t.run_id
+        left join conductor.flow_steps s on s.run_id = t.run_id and s.task_id = t.id
+        cross join lateral conductor._upstream(t.run_id, conductor._prompt_quotes(t.input)) u
+        where t.id = p_task);
+end
+$$;
+
+create or replace function conductor._step_list(p_run bigint, p_parent text default null) returns jsonb
+    language plpgsql stable
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object(
+        'step_id', s.step_id, 'persona', s.persona, 'kind', s.kind, 'chat_id', s.chat_id, 'label', s.label)
+        order by s.position, length(s.step_id), s.step_id), '[]')
+    from conductor.flow_steps s
+    where s.run_id = p_run and s.parent_step_id is not distinct from p_parent);
+end
+$$;
+
 create or replace function conductor._agent_count(p_flow text, p_band text) returns integer
     language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
@@ -140,6 +315,52 @@ begin
 exception
     when invalid_parameter_value or undefined_object then
         return null;
+end
+$$;
+
+create or replace function conductor._limits() returns jsonb
+    language plpgsql stable security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    return (select jsonb_build_object(
+        'stall_timeout_s', extract(epoch from s.stall_timeout),
+        'first_event_timeout_s', extract(epoch from s.first_event_timeout),
+        'step_timeout_s', extract(epoch from s.step_timeout),
+        'max_attempts', s.max_attempts, 'max_deaths', s.max_deaths,
+        'max_prompt_bytes', s.max_prompt_bytes, 'max_output_bytes', s.max_output_bytes, 'max_fanout', s.max_fanout)
+    from conductor.settings s);
+end
+$$;
+
+create or replace function conductor._count(p_value jsonb) returns bigint
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case when jsonb_typeof(p_value) = 'number'
+                then trunc(least(greatest((p_value #>> '{}')::numeric, 0), 1000000000000))::bigint else 0 end;
+end
+$$;
+
+create or replace function conductor._citations(p_value jsonb) returns jsonb
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_value is null or jsonb_typeof(p_value) <> 'object' or jsonb_typeof(p_value -> 'broken') is distinct from 'array' then
+        return null;
+    end if;
+    return (
+        select jsonb_build_object(
+                'total', greatest(least(conductor._count(p_value -> 'total'), 1000000), b.count), 'broken', b.list)
+            || case when jsonb_typeof(p_value -> 'note') = 'string'
+                    then jsonb_build_object('note', p_value -> 'note') else '{}' end
+        from (
+            select count(*) as count, coalesce(jsonb_agg(jsonb_build_object(
+                'cited', left(e.value ->> 'cited', 1000), 'why', left(e.value ->> 'why', 1000)) order by e.n), '[]') as list
+            from jsonb_array_elements(p_value -> 'broken') with ordinality e (value, n)
+            where e.n <= 10000) b);
 end
 $$;
 
@@ -182,17 +403,6 @@ declare
 begin
     perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
 
-    if old.state = 'running' then
-        -- A stream of this attempt may be about to commit: it holds the counter while it writes.
-        perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
-        if new.state <> 'completed' then
-            v_streamed := conductor._streamed(new.id, old.attempt);
-        end if;
-        -- The full text of an attempt that counts is the step's output; one that does not is void.
-        delete from conductor.frames f
-        where f.task_id = new.id and f.attempt = old.attempt and f.type in ('delta', 'reasoning_delta');
-    end if;
-
     if new.state = 'pending' and new.error is not null then
         perform conductor._frame(new.run_id, 'error', jsonb_build_object('message', new.error, 'retried', true),
             new.chat_id, new.id, old.attempt);
@@ -202,6 +412,19 @@ begin
             jsonb_build_object('chat_id', new.chat_id, 'status', case new.state
                 when 'completed' then 'complete' when 'failed' then 'failed' else 'cancelled' end),
             new.chat_id, new.id, new.attempt);
+    end if;
+    if old.state = 'running' then
+        -- A stream of this attempt may be about to commit: it holds the counter while it writes, and a frame has waited
+        -- for it.
+        if not v_ended or new.chat_id is null then
+            perform 1 from conductor.run_counters c where c.run_id = new.run_id for no key update;
+        end if;
+        if v_ended and new.state <> 'completed' then
+            v_streamed := conductor._streamed(new.id, old.attempt);
+        end if;
+        -- The full text of an attempt that counts is the step's output; one that does not is void.
+        delete from conductor.frames f
+        where f.task_id = new.id and f.attempt = old.attempt and f.type in ('delta', 'reasoning_delta');
     end if;
 
     update conductor.flow_steps s
@@ -219,6 +442,51 @@ begin
     return null;
 end
 $$;
+
+create or replace function conductor._step_changed() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_input    bigint := new.input_tokens - old.input_tokens;
+    v_output   bigint := new.output_tokens - old.output_tokens;
+    v_within   boolean := conductor._advancing(new.run_id);
+    v_advances boolean := false;
+    v_spent    boolean;
+begin
+    if new.status in ('completed', 'failed', 'skipped', 'cancelled') and new.status <> old.status and not v_within then
+        update conductor.flow_runs r
+        set version = r.version + 1, updated_at = conductor._now(), input_tokens = r.input_tokens + v_input,
+            output_tokens = r.output_tokens + v_output, total_tokens = r.total_tokens + v_input + v_output
+        where r.id = new.run_id and r.status = 'running'
+        returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
+        v_advances := found;
+    end if;
+    if not v_advances then
+        if v_input <> 0 or v_output <> 0 then
+            update conductor.flow_runs r
+            set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
+                total_tokens = r.total_tokens + v_input + v_output
+            where r.id = new.run_id;
+        elsif not v_within then
+            perform 1 from conductor.flow_runs r where r.id = new.run_id for no key update;
+        end if;
+    end if;
+    if new.status <> old.status then
+        perform conductor._frame(new.run_id, 'flow_run_step_updated', jsonb_build_object(
+            'run_id', new.run_id, 'step_id', new.step_id, 'status', new.status), new.chat_id, new.task_id);
+    end if;
+    if v_advances then
+        perform conductor._run_settled(new.run_id, new.step_id, new.status, v_spent);
+    end if;
+    return null;
+end
+$$;
+
+drop trigger flow_steps_changed on conductor.flow_steps;
+create trigger flow_steps_changed after update of status on conductor.flow_steps
+    for each row when (old.status is distinct from new.status or old.total_tokens is distinct from new.total_tokens)
+    execute function conductor._step_changed();
 
 create or replace function conductor._count_waiting(p_run bigint) returns void
     language sql
@@ -245,42 +513,46 @@ as $$
 $$;
 
 create or replace function conductor._dispatch(p_run bigint, p_steps text[]) returns void
-    language sql
+    language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
-    with chat as (
+declare
+    v_model text := (select r.model from conductor.flow_runs r where r.id = p_run);
+begin
+    with step as (
+        select s.step_id, s.prompt_hash, k.n
+        from unnest(p_steps) with ordinality k (step_id, n) cross join lateral (
+            select d.step_id, d.prompt_hash from conductor.flow_steps d
+            where d.run_id = p_run and d.step_id = k.step_id and d.kind = 'agent' offset 0) s
+    ), chat as (
         insert into conductor.chats (run_id, step_id)
-        select p_run, s.step_id from conductor.flow_steps s
-        where s.run_id = p_run and s.step_id = any (p_steps) and s.kind = 'agent'
-        order by s.position, length(s.step_id), s.step_id
+        select p_run, s.step_id from step s order by s.n
         on conflict (run_id, step_id) do update set step_id = excluded.step_id
         returning id, step_id
     ), task as (
         insert into conductor.tasks (run_id, chat_id, parent_task_id, input, model)
-        select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id), x.body, r.model
-        from chat c
-        join conductor.flow_steps s on s.run_id = p_run and s.step_id = c.step_id
-        join conductor.flow_runs r on r.id = p_run
-        -- A launch above READ COMMITTED sees a text twice that flow_prune() has deleted and the launch stored again.
-        -- A step whose text is gone fails here, by a constraint, rather than never to start.
-        left join lateral (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1) x on true
+        -- A step whose text is gone fails here, by a constraint, rather than never to start. A launch above READ COMMITTED
+        -- sees a text twice that flow_prune() has deleted and the launch stored again.
+        select p_run, c.id, (select max(f.id) from conductor.tasks f where f.chat_id = c.id),
+               (select d.body from conductor.texts d where d.hash = s.prompt_hash limit 1), v_model
+        from chat c join step s on s.step_id = c.step_id
         order by c.id
         returning id, chat_id
     )
     update conductor.flow_steps s
-    set task_id = t.id, chat_id = t.chat_id, output = null, error = null, note = null
+    set task_id = t.id, chat_id = t.chat_id, waiting = 0, output = null, error = null, note = null
     from task t join chat c on c.id = t.chat_id
-    where s.run_id = p_run and s.step_id = c.step_id
+    where s.run_id = p_run and s.step_id = c.step_id;
+end
 $$;
 
-create or replace function conductor._code_step(p_run bigint, p_step text, p_role text) returns text
+create or replace function conductor._code_step(p_run bigint, p_step text, p_role text, out report text, out failed boolean)
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
     v_started timestamptz := conductor._now();
     v_output  text := '';
-    v_report  text;
     v_error   text;
     v_detail  text;
 begin
@@ -298,7 +570,7 @@ begin
             when 'fan_out' then
                 v_output := conductor._step_fan_out(p_run, p_step);
             when 'render' then
-                select conductor._report_markdown(d.data, d.outputs) into v_report
+                select conductor._report_markdown(d.data, d.outputs) into report
                 from conductor._report_data(p_run, 'completed') d;
         end case;
     exception
@@ -311,9 +583,9 @@ begin
     update conductor.flow_steps s
     set status = case when v_error is null then 'completed' else 'failed' end,
         output = case when v_error is null then v_output end,
-        error = v_error, started_at = v_started, ended_at = conductor._now()
+        error = v_error, waiting = 0, started_at = v_started, ended_at = conductor._now()
     where s.run_id = p_run and s.step_id = p_step;
-    return v_report;
+    failed := v_error is not null;
 end
 $$;
 
@@ -359,36 +631,49 @@ begin
 end
 $$;
 
-create or replace function conductor._run_advance_loop(p_run bigint, p_step text) returns void
+create or replace function conductor._run_advance_loop(
+    p_run bigint, p_step text, p_status text default null, p_spent boolean default null
+) returns void
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
 declare
     v_settled text[] := array_remove(array[p_step], null);
+    -- Whether one of them has not completed.
+    v_failed  boolean := p_status in ('failed', 'cancelled');
+    v_budget  boolean := p_spent;
     v_ready   text[];
     v_step    record;
+    -- Of what is ready: whether some of it joins any of its needs, and whether all of it are agents without a condition.
+    v_any     boolean := true;
+    v_plain   boolean := false;
+    -- What goes on waiting, and for how many fewer; and whether agents were dispatched: then something is left to be done.
+    v_waiting text[];
+    v_less    integer[];
+    v_sent    boolean := false;
     v_bad     text;
     v_outcome text;
     v_why     text;
-    v_budget  boolean;
     v_report  text;
 begin
-    -- Updating the run, not only locking it, makes a second finisher above READ COMMITTED fail with 40001 rather than
-    -- read old statuses and lose the wave.
-    update conductor.flow_runs r
-    set version = r.version + 1, updated_at = conductor._now()
-    where r.id = p_run and r.status = 'running'
-    returning coalesce(r.total_tokens >= r.token_budget, false) into v_budget;
-    if not found then
-        return;
+    if p_step is null then
+        update conductor.flow_runs r
+        set version = r.version + 1, updated_at = conductor._now()
+        where r.id = p_run and r.status = 'running'
+        returning coalesce(r.total_tokens >= r.token_budget, false) into v_budget;
+        if not found then
+            return;
+        end if;
     end if;
     -- A spent budget stops agents; what is left for the database itself is still done.
-    if v_budget and exists (
-        select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running')
-           and (s.kind = 'agent' or s.role = 'fan_out'))
-    then
-        perform conductor._run_end(p_run, 'failed', 'the token budget of the run is spent', true);
-        return;
+    if v_budget then
+        if exists (
+            select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running')
+               and (s.kind = 'agent' or s.role = 'fan_out'))
+        then
+            perform conductor._run_end(p_run, 'failed', 'the token budget of the run is spent', true);
+            return;
+        end if;
     end if;
 
     if p_step is null then
@@ -399,7 +684,7 @@ begin
     end if;
 
     loop
-        if cardinality(v_settled) > 0 then
+        if v_failed then
             -- A settled step that failed and that something cannot do without ends the run. Nothing unvalidated is ever
             -- presented as done, so a synthesizer, a validator and the render are such steps whatever joins them.
             select s.step_id, s.status, s.error into v_bad, v_outcome, v_why
@@ -411,79 +696,100 @@ begin
                   where e.run_id = p_run and e.need = s.step_id and d.join_rule = 'all' and d.status = 'pending'))
             order by s.status = 'failed' desc, s.position limit 1;
             exit when found;
-
-            with due as (
-                -- One probe for each settled step: a list in the condition would read all edges of the run.
+        end if;
+        if cardinality(v_settled) > 0 then
+            -- One probe for each settled step, and one for each that waits for it: lists in the conditions would read all
+            -- edges and steps of the run.
+            select array_agg(f.step_id order by f.position, length(f.step_id), f.step_id) filter (where f.waiting = f.n),
+                   array_agg(f.step_id) filter (where f.waiting > f.n), array_agg(f.n) filter (where f.waiting > f.n),
+                   bool_or(f.join_rule = 'any') filter (where f.waiting = f.n),
+                   bool_and(f.kind = 'agent' and f.when_field is null) filter (where f.waiting = f.n)
+            into v_ready, v_waiting, v_less, v_any, v_plain
+            from (
                 select e.step_id, count(*)::integer as n
                 from unnest(v_settled) k (need) cross join lateral (
                     select f.step_id from conductor.flow_edges f
                     where f.run_id = p_run and f.need = k.need offset 0) e
-                group by e.step_id
-            ), counted as (
-                update conductor.flow_steps s set waiting = s.waiting - due.n
-                from due where s.run_id = p_run and s.step_id = due.step_id and s.status = 'pending'
-                returning s.step_id, s.waiting, s.position
-            )
-            select array_agg(c.step_id order by c.position, length(c.step_id), c.step_id) into v_ready
-            from counted c where c.waiting = 0;
+                group by e.step_id) due
+            cross join lateral (
+                select d.step_id, d.waiting, d.position, d.join_rule, d.kind, d.when_field, due.n
+                from conductor.flow_steps d
+                where d.run_id = p_run and d.step_id = due.step_id and d.status = 'pending' offset 0) f;
+            -- What is ready is written by whoever starts or settles it.
+            if v_waiting is not null then
+                update conductor.flow_steps s set waiting = s.waiting - k.less
+                from unnest(v_waiting, v_less) k (step_id, less)
+                where s.run_id = p_run and s.step_id = k.step_id;
+            end if;
         end if;
         v_settled := '{}';
+        v_failed := false;
         exit when v_ready is null;
         -- A report that something follows is rendered again at the end.
         v_report := null;
 
-        -- A step that joins any of its needs cannot go without one that completed.
-        for v_step in
-            select s.step_id, bool_or(n.status = 'failed') or bool_and(n.status = 'skipped') as fails,
-                   string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as why
-            from unnest(v_ready) k (step_id) cross join lateral (
-                select d.step_id from conductor.flow_steps d
-                where d.run_id = p_run and d.step_id = k.step_id and d.join_rule = 'any' offset 0) s
-            cross join lateral (
-                select f.need from conductor.flow_edges f
-                where f.run_id = p_run and f.step_id = s.step_id offset 0) e
-            cross join lateral (
-                select m.step_id, m.status, m.error, m.position from conductor.flow_steps m
-                where m.run_id = p_run and m.step_id = e.need offset 0) n
-            group by s.step_id having not bool_or(n.status = 'completed')
-        loop
-            update conductor.flow_steps s
-            set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = conductor._now(),
-                error = 'nothing that it joins has completed: ' || v_step.why
-            where s.run_id = p_run and s.step_id = v_step.step_id;
-            v_settled := v_settled || v_step.step_id;
-            v_ready := array_remove(v_ready, v_step.step_id);
-        end loop;
-
-        perform conductor._dispatch(p_run, array(
-            select s.step_id from conductor.flow_steps s
-            where s.run_id = p_run and s.step_id = any (v_ready) and s.kind = 'agent' and s.when_field is null));
-
-        for v_step in
-            select s.step_id, s.kind, s.role, s.when_field,
-                   s.when_field is not null and not coalesce(o.status = 'completed'
-                       and conductor._output_holds(o.output, split_part(s.when_field, '.', 2)), false)
-                   -- A fan-out over what was decided against is decided against too.
-                   or coalesce(f.status = 'skipped', false) as skipped
-            from conductor.flow_steps s
-            left join conductor.flow_steps o
-                on o.run_id = p_run and o.step_id = split_part(s.when_field, '.', 1)
-            left join conductor.flow_steps f
-                on f.run_id = p_run and f.step_id = split_part(s.foreach_field, '.', 1)
-            where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
-            order by s.role = 'render', s.position
-        loop
-            if v_step.skipped then
-                update conductor.flow_steps s set status = 'skipped', ended_at = conductor._now()
+        if v_any then
+            -- A step that joins any of its needs cannot go without one that completed.
+            for v_step in
+                select s.step_id, bool_or(n.status = 'failed') or bool_and(n.status = 'skipped') as fails,
+                       string_agg(n.step_id || ': ' || coalesce(n.error, n.status), '; ' order by n.position) as why
+                from unnest(v_ready) k (step_id) cross join lateral (
+                    select d.step_id from conductor.flow_steps d
+                    where d.run_id = p_run and d.step_id = k.step_id and d.join_rule = 'any' offset 0) s
+                cross join lateral (
+                    select f.need from conductor.flow_edges f
+                    where f.run_id = p_run and f.step_id = s.step_id offset 0) e
+                cross join lateral (
+                    select m.step_id, m.status, m.error, m.position from conductor.flow_steps m
+                    where m.run_id = p_run and m.step_id = e.need offset 0) n
+                group by s.step_id having not bool_or(n.status = 'completed')
+            loop
+                update conductor.flow_steps s
+                set status = case when v_step.fails then 'failed' else 'cancelled' end, ended_at = conductor._now(),
+                    waiting = 0, error = 'nothing that it joins has completed: ' || v_step.why
                 where s.run_id = p_run and s.step_id = v_step.step_id;
                 v_settled := v_settled || v_step.step_id;
-            elsif v_step.kind = 'agent' then
-                perform conductor._dispatch(p_run, array[v_step.step_id]);
-            else
-                v_report := coalesce(conductor._code_step(p_run, v_step.step_id, v_step.role), v_report);
-                v_settled := v_settled || v_step.step_id;
-            end if;
-        end loop;
+                v_failed := true;
+                v_ready := array_remove(v_ready, v_step.step_id);
+            end loop;
+        end if;
+
+        if v_plain then
+            perform conductor._dispatch(p_run, v_ready);
+            v_sent := v_sent or cardinality(v_ready) > 0;
+        else
+            perform conductor._dispatch(p_run, array(
+                select s.step_id from conductor.flow_steps s
+                where s.run_id = p_run and s.step_id = any (v_ready) and s.kind = 'agent' and s.when_field is null));
+
+            for v_step in
+                select s.step_id, s.kind, s.role, s.when_field,
+                       s.when_field is not null and not coalesce(o.status = 'completed'
+                           and conductor._output_holds(o.output, split_part(s.when_field, '.', 2)), false)
+                       -- A fan-out over what was decided against is decided against too.
+                       or coalesce(f.status = 'skipped', false) as skipped
+                from conductor.flow_steps s
+                left join conductor.flow_steps o
+                    on o.run_id = p_run and o.step_id = split_part(s.when_field, '.', 1)
+                left join conductor.flow_steps f
+                    on f.run_id = p_run and f.step_id = split_part(s.foreach_field, '.', 1)
+                where s.run_id = p_run and s.step_id = any (v_ready) and (s.kind = 'code' or s.when_field is not null)
+                order by s.role = 'render', s.position
+            loop
+                if v_step.skipped then
+                    update conductor.flow_steps s set status = 'skipped', ended_at = conductor._now(), waiting = 0
+                    where s.run_id = p_run and s.step_id = v_step.step_id;
+                    v_settled := v_settled || v_step.step_id;
+                elsif v_step.kind = 'agent' then
+                    perform conductor._dispatch(p_run, array[v_step.step_id]);
+                else
+                    select c.report, v_failed or c.failed into v_why, v_failed
+                    from conductor._code_step(p_run, v_step.step_id, v_step.role) c;
+                    v_report := coalesce(v_why, v_report);
+                    v_settled := v_settled || v_step.step_id;
+                end if;
+            end loop;
+        end if;
         v_ready := null;
         exit when cardinality(v_settled) = 0;
     end loop;
@@ -492,6 +798,8 @@ begin
         perform conductor._run_end(p_run, v_outcome,
             case when v_outcome = 'failed' then format('step %s failed: %s', v_bad, v_why)
                  else format('step %s was cancelled', v_bad) end);
+    elsif v_waiting is not null or v_sent then
+        return;
     elsif not exists (
         select from conductor.flow_steps s where s.run_id = p_run and s.status in ('pending', 'running'))
     then
@@ -513,7 +821,7 @@ begin
     select s.step_id, s.status, s.error into v_step, v_status, v_error
     from conductor.flow_steps s where s.run_id = p_run and s.role = 'render' order by s.position desc limit 1;
     if v_report is null and v_status = 'completed' then
-        v_report := conductor._code_step(p_run, v_step, 'render');
+        select c.report into v_report from conductor._code_step(p_run, v_step, 'render') c;
         select s.status, s.error into v_status, v_error
         from conductor.flow_steps s where s.run_id = p_run and s.step_id = v_step;
     end if;
@@ -532,9 +840,10 @@ $$;
 create or replace function conductor._report_data(
     p_run bigint, p_status text default null, p_outputs boolean default true, out data jsonb, out outputs text[]
 )
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+begin
     select jsonb_build_object(
         'run', jsonb_build_object(
             'run_id', r.id, 'flow_name', r.flow_name, 'band', r.band, 'fast', r.fast,
@@ -552,6 +861,7 @@ as $$
             'input_tokens', r.input_tokens, 'output_tokens', r.output_tokens,
             'citations_total', c.total, 'citations_broken', c.broken, 'error', r.error, 'plan', r.plan),
         'steps', c.steps), c.outputs
+    into data, outputs
     from conductor.flow_runs r
     cross join lateral (
         select coalesce(sum(s.citations_total), 0) as total, coalesce(sum(s.citations_broken), 0) as broken,
@@ -568,7 +878,8 @@ as $$
                          order by s.position, length(s.step_id), s.step_id) as outputs
         from conductor.flow_steps s left join conductor.tasks t on t.id = s.task_id
         where s.run_id = r.id) c
-    where r.id = p_run
+    where r.id = p_run;
+end
 $$;
 
 create or replace function conductor.project_register(name text, root text) returns bigint
@@ -664,6 +975,7 @@ create or replace function conductor.flow_launch(
 ) returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_project  conductor.projects;
@@ -1170,41 +1482,41 @@ declare
     v_task bigint;
 begin
     -- Most runs that are passed over are so without a lock.
-    perform 1 from conductor.flow_runs r
-    where r.id = p_run and r.status = 'running' and conductor._serves(p_worker, r.project_root, r.model);
-    if not found then
+    select r.status, r.project_root, r.model into v_run from conductor.flow_runs r where r.id = p_run;
+    if not found or v_run.status <> 'running' or not conductor._serves(p_worker, v_run.project_root, v_run.model) then
         return null;
     end if;
-    select r.status, r.project_root, r.model, r.snapshot_host, r.limits into v_run
+    select r.status, r.project_root, r.model, r.snapshot_host, (r.limits ->> 'step_timeout_s')::double precision as timeout
+    into v_run
     from conductor.flow_runs r where r.id = p_run for no key update skip locked;
     if not found or v_run.status <> 'running' then
         return null;
     end if;
     -- A run stays with the host that holds its snapshot while a worker that could go on with it lives there.
-    if v_run.snapshot_host <> p_worker.host and exists (
-        select from conductor.workers w
-        where w.host = v_run.snapshot_host and conductor._is_fit(w)
-          and conductor._serves(w, v_run.project_root, v_run.model))
-    then
-        return null;
+    if v_run.snapshot_host <> p_worker.host then
+        if exists (
+            select from conductor.workers w
+            where w.host = v_run.snapshot_host and conductor._is_fit(w)
+              and conductor._serves(w, v_run.project_root, v_run.model))
+        then
+            return null;
+        end if;
     end if;
     if (select count(*) from conductor.tasks t where t.run_id = p_run and t.state = 'running')
         >= p_settings.max_running_per_run
     then
         return null;
     end if;
-    select t.id into v_task from conductor.tasks t
-    where t.run_id = p_run and t.state = 'pending' and t.available_at <= conductor._now()
-    order by t.id limit 1 for update skip locked;
-    if v_task is null then
-        return null;
-    end if;
     update conductor.tasks t
     set state = 'running', attempt = t.attempt + 1, lease = gen_random_uuid(), session_id = gen_random_uuid(),
         lease_expires_at = conductor._now() + p_settings.lease,
-        deadline_at = conductor._now() + make_interval(secs => (v_run.limits ->> 'step_timeout_s')::double precision),
+        deadline_at = conductor._now() + make_interval(secs => v_run.timeout),
         worker_id = p_worker.id, started_at = coalesce(t.started_at, conductor._now())
-    where t.id = v_task;
+    where t.id = (
+        select u.id from conductor.tasks u
+        where u.run_id = p_run and u.state = 'pending' and u.available_at <= conductor._now()
+        order by u.id limit 1 for update skip locked)
+    returning t.id into v_task;
     return v_task;
 end
 $$;
@@ -1295,6 +1607,7 @@ create or replace function conductor.task_finish(
 ) returns text
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_run    bigint;
@@ -1304,7 +1617,8 @@ declare
     v_state  text := task_finish.state;
     v_error  text := task_finish.error;
     v_cited  jsonb := conductor._citations(task_finish.citations);
-    v_spent  boolean := false;
+    -- Of a long output, no more is looked at than can be kept.
+    v_summary text := left(btrim(left(task_finish.output, 4000)), 500);
     v_input  bigint := conductor._count(task_finish.usage -> 'input_tokens');
     v_output bigint := conductor._count(task_finish.usage -> 'output_tokens');
 begin
@@ -1342,14 +1656,32 @@ begin
         v_state := 'pending';
     end if;
 
-    update conductor.flow_runs r
-    set input_tokens = r.input_tokens + v_input, output_tokens = r.output_tokens + v_output,
-        total_tokens = r.total_tokens + v_input + v_output
-    where r.id = v_run
-    returning coalesce(r.total_tokens >= r.token_budget, false) into v_spent;
+    if v_state = 'completed' then
+        -- The task first, then its step, each written once; the triggers of both follow in this order.
+        with ended as (
+            update conductor.tasks t
+            set state = 'completed', error = null, output_summary = v_summary, cost_tokens = t.cost_tokens + v_input + v_output
+            where t.id = task_finish.task
+            returning t.id
+        )
+        update conductor.flow_steps s
+        set status = case when s.status in ('pending', 'running') then 'completed' else s.status end,
+            ended_at = coalesce(s.ended_at, conductor._now()),
+            output = task_finish.output, error = null, note = left(task_finish.note, 1000),
+            citations = v_cited,
+            citations_total = coalesce((v_cited ->> 'total')::integer, 0),
+            citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
+            input_tokens = s.input_tokens + v_input, output_tokens = s.output_tokens + v_output,
+            total_tokens = s.total_tokens + v_input + v_output
+        from ended e
+        where s.run_id = v_run and s.task_id = e.id;
+        return v_state;
+    end if;
+
+    -- What it cost is counted before its end is told, which may end the run.
     update conductor.flow_steps s
-    set output = case when v_state = 'pending' then s.output else task_finish.output end,
-        note = case when v_state = 'completed' then left(task_finish.note, 1000) end,
+    set status = s.status, output = case when v_state = 'pending' then s.output else task_finish.output end,
+        note = null,
         citations = v_cited,
         citations_total = coalesce((v_cited ->> 'total')::integer, 0),
         citations_broken = coalesce(jsonb_array_length(v_cited -> 'broken'), 0),
@@ -1357,8 +1689,7 @@ begin
         total_tokens = s.total_tokens + v_input + v_output
     where s.run_id = v_run and s.task_id = task_finish.task;
     update conductor.tasks t
-    set state = v_state, error = case when v_state <> 'completed' then v_error end,
-        output_summary = left(btrim(task_finish.output), 500), cost_tokens = t.cost_tokens + v_input + v_output,
+    set state = v_state, error = v_error, output_summary = v_summary, cost_tokens = t.cost_tokens + v_input + v_output,
         lease = case when v_state = 'pending' then null else t.lease end,
         worker_id = case when v_state = 'pending' then null else t.worker_id end,
         available_at = case when v_state = 'pending' then conductor._now() + (
@@ -1367,7 +1698,9 @@ begin
             from conductor.settings s) else t.available_at end
     where t.id = task_finish.task;
     -- A failure that would be tried again settles nothing, so the advance does not look at the budget.
-    if v_state = 'pending' and v_spent then
+    if v_state = 'pending' and exists (
+        select from conductor.flow_runs r where r.id = v_run and r.total_tokens >= r.token_budget)
+    then
         perform conductor._run_end(v_run, 'failed', 'the token budget of the run is spent', true);
         v_state := 'blocked';
     end if;
