@@ -712,9 +712,9 @@ begin
                     where f.run_id = p_run and f.need = k.need offset 0) e
                 group by e.step_id) due
             cross join lateral (
-                select d.step_id, d.waiting, d.position, d.join_rule, d.kind, d.when_field, due.n
-                from conductor.flow_steps d
-                where d.run_id = p_run and d.step_id = due.step_id and d.status = 'pending' offset 0) f;
+                select d.step_id, d.status, d.waiting, d.position, d.join_rule, d.kind, d.when_field, due.n
+                from conductor.flow_steps d where d.run_id = p_run and d.step_id = due.step_id offset 0) f
+            where f.status = 'pending';
             -- What is ready is written by whoever starts or settles it.
             if v_waiting is not null then
                 update conductor.flow_steps s set waiting = s.waiting - k.less

@@ -125,3 +125,25 @@ fn a_step_that_is_held_by_a_limit_says_which() {
             assert_eq!(c.status(second).await.0, "completed");
         });
 }
+
+#[test]
+fn an_attempt_that_failed_counts_for_its_run_whether_it_is_tried_again_or_not() {
+    let setup = Setup::new().without_worker();
+    setup.settings("retry_backoff = '0'").run(async |c| {
+        let worker = sql_worker::register(&c.sql, "by-hand", &[]).await.unwrap();
+        let run = c.launch(Launch::new("architectural-analysis", "Is it so?")).await;
+        let spent = async || -> (i64, i64) {
+            let query = "select r.total_tokens, (select sum(s.total_tokens)::bigint from flow_steps s where s.run_id = r.id)
+                from flow_runs r where r.id = $1";
+            let row = c.sql.query_one(query, &[&run]).await.unwrap();
+            (row.get(0), row.get(1))
+        };
+        // Each attempt tells of 15 tokens; two are made.
+        for (attempt, state) in [(1, "pending"), (2, "failed")] {
+            let claimed = sql_worker::claim(&c.sql, worker, 1).await.unwrap();
+            let ended = sql_worker::end(&c.sql, &claimed[0], "failed", None, Some("no"), true).await;
+            assert_eq!(ended.unwrap(), state);
+            assert_eq!(spent().await, (attempt * 15, attempt * 15));
+        }
+    });
+}
