@@ -72,7 +72,7 @@ regression() {
   "$(dirname "$("$config" --pgxs)")/../test/regress/pg_regress" --bindir "$(dirname "$(command -v psql)")" \
     --inputdir "$ROOT/tests/regress" --outputdir "$LOGS/regress-$version" \
     --host "$dir" --port "$port" --user postgres --dbname "conductor_regress" \
-    install launch engine check cancel failures general_flow review growth roles \
+    install launch engine streams check cancel failures general_flow review growth roles \
     rights trespass planted || { status=$?; cat "$LOGS/regress-$version/regression.diffs" || true; }
   as_server_user "$bin/pg_ctl" -D "$dir/data" -m immediate stop
   rm -rf "$dir"

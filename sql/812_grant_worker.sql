@@ -6,6 +6,6 @@ as $$
 begin
     perform conductor._grant_execute(grant_worker.role, array[
         'worker_register', 'worker_runs_over', 'task_claim', 'run_snapshot', 'task_heartbeat', 'task_stream',
-        'task_finish', 'task_release']);
+        'worker_stream', 'task_finish', 'task_release']);
 end
 $$;

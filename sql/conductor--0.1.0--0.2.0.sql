@@ -1555,6 +1555,95 @@ begin
 end
 $$;
 
+create or replace function conductor._is_stream(p_events jsonb) returns boolean
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_typeof(p_events) = 'array', false) and not exists (
+        select from jsonb_array_elements(case jsonb_typeof(p_events) when 'array' then p_events else '[]' end) e
+        where jsonb_typeof(e.value) <> 'object' or coalesce(e.value ->> 'type', '') not in (
+            'message_started', 'delta', 'reasoning_delta', 'tool_call', 'tool_result', 'usage', 'error'))
+$$;
+
+create or replace function conductor._stream(p_tasks bigint[], p_leases uuid[], p_events jsonb[], p_wait boolean)
+    returns table (batch integer, verdict text)
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_fit  boolean[];
+    v_runs bigint[];
+    v_held bigint[];
+begin
+    v_fit := array(
+        select conductor._is_stream(b.events) from unnest(p_events) with ordinality b (events, n) order by b.n);
+    v_runs := array(
+        select distinct t.run_id
+        from unnest(p_tasks, p_leases, p_events, v_fit) b (task, lease, events, fit)
+        join conductor.tasks t on t.id = b.task and t.lease = b.lease and t.state = 'running'
+        where b.fit and b.events <> '[]');
+    if p_wait then
+        v_held := array(
+            select c.run_id from conductor.run_counters c where c.run_id = any (v_runs) for no key update);
+    else
+        v_held := array(
+            select c.run_id from conductor.run_counters c where c.run_id = any (v_runs) for no key update skip locked);
+    end if;
+    -- Only counters are locked, and nothing is waited for while they are held. A finish takes its run's as well, so the
+    -- leases are looked at again once they are ours.
+    return query
+    with batches as materialized (
+        select b.n, b.task, b.events, b.fit, t.id is not null as leased, b.fit and t.run_id = any (v_held) as held,
+               t.run_id, t.chat_id, t.attempt
+        from unnest(p_tasks, p_leases, p_events, v_fit) with ordinality b (task, lease, events, fit, n)
+        left join conductor.tasks t on t.id = b.task and t.lease = b.lease and t.state = 'running'
+    ), events as materialized (
+        select b.run_id, b.chat_id, b.task, b.attempt, e.value ->> 'type' as type, e.value - 'type' as payload,
+               row_number() over (partition by b.run_id order by b.n, e.n) as place
+        from batches b cross join lateral jsonb_array_elements(b.events) with ordinality e (value, n)
+        where b.held
+    ), counted as (
+        update conductor.run_counters c
+        set last_seq = c.last_seq + k.events, last_type = k.last_type
+        from (select e.run_id, count(*) as events, (array_agg(e.type order by e.place desc))[1] as last_type
+              from events e group by e.run_id) k
+        where c.run_id = k.run_id
+        returning c.run_id, c.last_seq - k.events as before
+    ), stored as (
+        insert into conductor.frames (run_id, seq, chat_id, task_id, attempt, type, payload)
+        select e.run_id, c.before + e.place, e.chat_id, e.task, e.attempt, e.type, e.payload
+        from events e join counted c on c.run_id = e.run_id
+    )
+    select b.n::integer, case
+            when not b.fit then 'refused'
+            when not b.leased then 'stale'
+            when b.held or b.events = '[]' then 'stored'
+            else 'busy' end
+    from batches b order by b.n;
+end
+$$;
+
+create or replace function conductor.task_stream(task bigint, lease uuid, events jsonb) returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+declare
+    v_verdict text;
+begin
+    select s.verdict into v_verdict
+    from conductor._stream(array[task_stream.task], array[task_stream.lease], array[task_stream.events], true) s;
+    if v_verdict = 'refused' then
+        raise exception using errcode = '22023',
+            message = 'not the events of a stream',
+            detail = format('task: %s, events: %s', task_stream.task, left(task_stream.events::text, 200)),
+            hint = 'send a JSON array of objects whose type is message_started, delta, reasoning_delta, tool_call, '
+                || 'tool_result, usage or error';
+    elsif v_verdict <> 'stored' then
+        perform conductor._stale_lease(task_stream.task);
+    end if;
+end
+$$;
+
 create or replace function conductor.task_heartbeat(worker bigint, leases uuid[])
     returns table (lease uuid, verdict text)
     language plpgsql security definer
@@ -1752,6 +1841,29 @@ begin
         from conductor.run_counters c where c.run_id = v_run;
     end if;
     return v_agree;
+end
+$$;
+
+create or replace function conductor.worker_stream(tasks bigint[], leases uuid[], events jsonb[])
+    returns table (batch integer, verdict text, message text)
+    language plpgsql security definer
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    if (cardinality(worker_stream.leases) = cardinality(worker_stream.tasks)
+        and cardinality(worker_stream.events) = cardinality(worker_stream.tasks)) is not true
+    then
+        raise exception using errcode = '22023',
+            message = 'not one lease and one batch of events for each task',
+            detail = format('tasks: %s, leases: %s, batches: %s', coalesce(cardinality(worker_stream.tasks)::text, 'null'),
+                coalesce(cardinality(worker_stream.leases)::text, 'null'),
+                coalesce(cardinality(worker_stream.events)::text, 'null')),
+            hint = 'give three arrays of the same length';
+    end if;
+    return query
+    select s.batch, s.verdict, case s.verdict when 'refused' then format('not the events of a stream: %s',
+        coalesce(left((worker_stream.events)[s.batch + array_lower(worker_stream.events, 1) - 1]::text, 200), 'null')) end
+    from conductor._stream(worker_stream.tasks, worker_stream.leases, worker_stream.events, false) s;
 end
 $$;
 
@@ -2038,6 +2150,17 @@ begin
       and not exists (select from conductor.flow_steps s where s.prompt_hash = x.hash)
       and not exists (select from conductor.flow_steps s where s.persona_hash = x.hash);
     update conductor.texts x set stale = false where x.stale;
+end
+$$;
+
+create or replace function conductor.grant_worker(role text) returns void
+    language plpgsql
+    set search_path = pg_catalog, conductor, pg_temp
+as $$
+begin
+    perform conductor._grant_execute(grant_worker.role, array[
+        'worker_register', 'worker_runs_over', 'task_claim', 'run_snapshot', 'task_heartbeat', 'task_stream',
+        'worker_stream', 'task_finish', 'task_release']);
 end
 $$;
 

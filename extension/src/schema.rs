@@ -413,9 +413,19 @@ extension_sql_file!(
     requires = ["613__require_version"]
 );
 extension_sql_file!(
+    "../sql/616__is_stream.sql",
+    name = "616__is_stream",
+    requires = ["614__note_session"]
+);
+extension_sql_file!(
+    "../sql/617__stream.sql",
+    name = "617__stream",
+    requires = ["616__is_stream"]
+);
+extension_sql_file!(
     "../sql/620__stale_lease.sql",
     name = "620__stale_lease",
-    requires = ["614__note_session"]
+    requires = ["617__stream"]
 );
 extension_sql_file!(
     "../sql/621_task_stream.sql",
@@ -448,9 +458,14 @@ extension_sql_file!(
     requires = ["625_run_snapshot"]
 );
 extension_sql_file!(
+    "../sql/627_worker_stream.sql",
+    name = "627_worker_stream",
+    requires = ["626_worker_runs_over"]
+);
+extension_sql_file!(
     "../sql/700_flow_cancel.sql",
     name = "700_flow_cancel",
-    requires = ["626_worker_runs_over"]
+    requires = ["627_worker_stream"]
 );
 extension_sql_file!(
     "../sql/701_task_cancel.sql",

@@ -62,6 +62,18 @@ async fn all_change_nothing(c: &Conductor, what: &str, task: &str, lease: &str, 
             "QC001",
         ),
         (
+            format!(
+                "select verdict from worker_stream(array[{task}]::bigint[], array[{lease}]::uuid[], array['{EVENTS}']::jsonb[])"
+            ),
+            "stale",
+        ),
+        (
+            format!(
+                "select verdict from worker_stream(array[{task}]::bigint[], array[{lease}]::uuid[], array['{NO_EVENTS}']::jsonb[])"
+            ),
+            "stale",
+        ),
+        (
             format!("select run_snapshot({task}, {lease}, 'c0ffee', 'digest', 'host')::text"),
             "QC001",
         ),

@@ -6,6 +6,7 @@ mod order;
 mod pairs;
 mod pruning;
 mod rescue;
+mod streams;
 
 use conductor_tests::harness::Second::{PassesBy, Waits};
 use conductor_tests::harness::{Conductor, Meeting, Setup};

@@ -34,6 +34,7 @@ mod relay;
 mod repertoire;
 mod resources;
 mod strangers;
+mod streams;
 mod torture;
 mod transactions;
 mod two_workers;

@@ -24,6 +24,11 @@ begin
             case when random() < 0.5 then 'architectural-analysis' else 'branching' end, 'q', band => 'large');
     elsif v_choice < 0.40 then
         perform conductor.task_claim(v_worker, 3);
+    elsif v_choice < 0.45 then
+        perform conductor.worker_stream(array_agg(k.id), array_agg(k.lease), array_agg(
+            '[{"type": "message_started", "turn": 1}, {"type": "delta", "offset": 0, "text": "abc"}]'::jsonb))
+        from (select t.id, t.lease from conductor.tasks t where t.state = 'running' order by random() limit 9) k
+        having count(*) > 0;
     elsif v_choice < 0.50 then
         perform conductor.task_stream(v_task.id, v_task.lease,
             '[{"type": "message_started", "turn": 1}, {"type": "delta", "offset": 0, "text": "abc"}]');

@@ -11,6 +11,9 @@
 //! states that differ by their names alone are one. How often each thing goes wrong is bounded,
 //! and only that makes the states finitely many.
 //!
+//! `worker_stream` is, for one run, as many `task_stream`s as it has batches of it, one after the other; where it passes
+//! over a counter, none.
+//!
 //! Not modelled: several runs, the row of `dispatch` and the limits it keeps, budgets, conditions
 //! and fan-outs (see `flows/src/advance.rs` and the test `advance_model`), `available_at` (any
 //! pending task may come first), a raw `UPDATE tasks` and what cleans up after one

@@ -20,5 +20,6 @@ pub mod sealed;
 pub mod shortage;
 pub mod signals;
 pub mod snapshot;
+pub mod streams;
 pub mod systemd;
 pub mod text;

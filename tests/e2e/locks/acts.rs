@@ -16,6 +16,23 @@ pub fn stream(task: &Claimed, text: &str) -> String {
     )
 }
 
+/// Streams for all of them in one call; the verdicts.
+pub fn stream_together(tasks: &[&Claimed], text: &str) -> String {
+    let list = |of: &dyn Fn(&Claimed) -> String| {
+        let all: Vec<String> = tasks.iter().map(|task| of(task)).collect();
+        all.join(", ")
+    };
+    let events = format!(
+        "'[{{\"type\": \"message_started\"}}, {{\"type\": \"delta\", \"offset\": 0, \"text\": \"{text}\"}}]'"
+    );
+    format!(
+        "select verdict from conductor.worker_stream(array[{}], array[{}]::uuid[], array[{}]::jsonb[])",
+        list(&|task| task.task.to_string()),
+        list(&|task| format!("'{}'", task.lease)),
+        list(&|_| events.clone()),
+    )
+}
+
 pub fn release(task: &Claimed) -> String {
     format!(
         "select conductor.task_release({}, '{}')",

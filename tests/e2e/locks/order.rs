@@ -116,6 +116,10 @@ fn a_stream_and_a_heartbeat_hold_only_what_is_theirs() {
             held_by(&two, run, &stream(task, "half a")).await,
             ["counter"]
         );
+        assert_eq!(
+            held_by(&two, run, &stream_together(&[task], "half a")).await,
+            ["counter"]
+        );
         let alive = beat(angles.worker, task);
         assert_eq!(held_by(&two, run, &alive).await, ["task", "worker"]);
         goes_on_after(&two, run, &finish(task, "other angle")).await;

@@ -56,7 +56,8 @@ select id as project_id from projects where name = 'crown' \gset
 create temp table given (argument text primary key, others text not null, nobodys text not null);
 insert into given values
     ('run', :'run', '7799999'), ('p_run', :'run', '7799999'), ('runs', '{' || :'run' || '}', '{7799999}'),
-    ('task', :'task', '9999999'), ('p_task', :'task', '9999999'), ('chat', :'chat', '8899999'),
+    ('task', :'task', '9999999'), ('p_task', :'task', '9999999'), ('tasks', '{' || :'task' || '}', '{9999999}'),
+    ('p_tasks', '{' || :'task' || '}', '{9999999}'), ('chat', :'chat', '8899999'),
     ('step', :'step', :'step'), ('from_step', :'step', :'step'), ('p_step', :'step', :'step'),
     ('p_steps', '{structure,behavior}', '{structure,behavior}'),
     ('project', 'crown', 'clown'), ('p_project', :'project_id', '99'), ('worker', :'worker', '99'),
@@ -75,6 +76,7 @@ insert into given select a.argument, a.value, a.value from (values
     ('worker_register.name', 'rogue'), ('host', 'elsewhere'), ('pid', '2'),
     ('version', (select e.extversion from pg_extension e where e.extname = 'conductor')), ('slots', '8'), ('roots', '{/}'),
     ('models', '{}'), ('self_check', '{"ok": false}'), ('events', '[{"type": "delta", "text": "forged"}]'),
+    ('worker_stream.events', '{"[{\"type\": \"delta\", \"text\": \"forged\"}]"}'),
     ('state', 'completed'), ('output', 'forged'), ('error', 'forged'), ('usage', '{}'), ('citations', null),
     ('retryable', 'false'), ('note', 'forged'), ('commit', 'forged'), ('tree_digest', 'forged'), ('notes', '["forged"]'),
     ('template', 'Look at ⟦x⟧'), ('steps', '[]'), ('outputs', '{}'), ('element', '{}'), ('documents', '[]'), ('max_bytes', '20000')

@@ -10,7 +10,7 @@
 //! | [`crowd`] | several clients at once |
 //! | [`added`] | what the worker adds to a child, part by part |
 //! | [`bare`] | a child as the worker starts it, without the worker |
-//! | [`throughput`], [`latency`], [`growth`], [`outputs`], [`spawn`], [`idle`] | sections |
+//! | [`throughput`], [`latency`], [`growth`], [`outputs`], [`spawn`], [`idle`], [`streams`], [`neighbours`] | sections |
 //! | [`table`], [`chart`] | the report for people: a table, an SVG |
 
 pub mod added;
@@ -23,9 +23,11 @@ pub mod floor;
 pub mod growth;
 pub mod idle;
 pub mod latency;
+pub mod neighbours;
 pub mod outputs;
 pub mod spawn;
 pub mod stage;
+pub mod streams;
 pub mod table;
 pub mod throughput;
 pub mod trace;
@@ -64,6 +66,8 @@ pub const SECTIONS: &[&str] = &[
     "outputs",
     "spawn",
     "idle",
+    "streams",
+    "neighbours",
 ];
 
 /// What a run of the benchmark found.
@@ -88,6 +92,8 @@ pub async fn run(options: &Options) -> Results {
             "outputs" => outputs::run(options).await,
             "spawn" => spawn::run(options).await,
             "idle" => idle::run(options).await,
+            "streams" => streams::run(options).await,
+            "neighbours" => neighbours::run(options).await,
             other => unreachable!("{other} is not a section"),
         });
     }

@@ -8,6 +8,7 @@
 //! | [`conversation`] | a chat request as the scripted model understands it |
 //! | [`player`] | turns a reply into what goes over the wire |
 //! | [`wire`] | chunks in the OpenAI form, escaped by hand where bytes must be broken |
+//! | [`clocked`] | tokens at an even pace, each with the time at which it was said |
 //! | [`flood`] | more than anybody may take in, of any kind, for as long as the client listens |
 //! | [`huge`] | a very large, deterministic, deliberately damaged text |
 //! | [`roles`] | recognises a persona by its system prompt |
@@ -28,6 +29,7 @@ pub mod answer;
 pub mod asides;
 pub mod attacks;
 pub mod choice;
+pub mod clocked;
 pub mod context;
 pub mod control;
 pub mod conversation;

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::analyst;
+use super::clocked::{self, Clocked};
 use super::control::Control;
 use super::conversation::Conversation;
 use super::flood::{Flood, Kind};
@@ -127,6 +129,7 @@ impl<'a> Player<'a> {
                 self.escaped("content", &chunk).await
             }
             Part::Flood(flood) => self.flood(flood).await,
+            Part::Clocked(clocked) => self.clocked(*clocked).await,
             Part::DelayMs(ms) => self.pause(Duration::from_millis(*ms)).await,
             Part::Stall(stall) => {
                 let control = self.control;
@@ -168,6 +171,22 @@ impl<'a> Player<'a> {
             _ => &mut self.reasoning,
         };
         kept.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    async fn clocked(&mut self, clocked: Clocked) -> Result<(), Ended> {
+        let start = Instant::now();
+        for number in 0..clocked.tokens {
+            tokio::time::sleep_until(start + clocked.due(number)).await;
+            let token = clocked::token(number);
+            self.said += token.len();
+            if self.pieces.is_some() {
+                self.send(self.wire.text("content", token.as_bytes()))
+                    .await?;
+            } else {
+                self.content.extend(token.bytes());
+            }
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::clocked::Clocked;
 use super::conversation::Conversation;
 use super::flood::Flood;
 use super::huge::Huge;
@@ -77,6 +78,7 @@ pub enum Part {
     ToolCalls(Vec<ToolCall>),
     Huge(Huge),
     Flood(Flood),
+    Clocked(Clocked),
     DelayMs(u64),
     Stall(Stall),
     /// Cut the connection without an end.

@@ -37,13 +37,14 @@ pub struct DoctorArgs {
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Every function that a worker calls.
-const WORKER_FUNCTIONS: [&str; 8] = [
+const WORKER_FUNCTIONS: [&str; 9] = [
     "worker_register",
     "worker_runs_over",
     "task_claim",
     "run_snapshot",
     "task_heartbeat",
     "task_stream",
+    "worker_stream",
     "task_finish",
     "task_release",
 ];

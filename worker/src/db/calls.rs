@@ -230,23 +230,6 @@ impl Db {
             .collect()
     }
 
-    /// Appends stream events.
-    pub async fn stream(&self, task: i64, lease: Uuid, events: &Value) -> Result<(), Failure> {
-        self.session()
-            .await?
-            .rows(
-                BULK_LIMIT,
-                "select conductor.task_stream($1, $2, $3)",
-                &[
-                    (&task, Type::INT8),
-                    (&lease, Type::UUID),
-                    (events, Type::JSONB),
-                ],
-            )
-            .await?;
-        Ok(())
-    }
-
     /// Ends the attempt and returns the task's new state.
     pub async fn finish(&self, task: i64, lease: Uuid, finish: &Finish) -> Result<String, Failure> {
         let mut session = self.session().await?;

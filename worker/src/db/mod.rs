@@ -10,6 +10,7 @@ mod passwords;
 mod servers;
 mod session;
 mod settings;
+mod streams;
 mod tls;
 
 pub use address::resolve;
@@ -21,4 +22,5 @@ pub use failure::{Failure, Refusal};
 pub use servers::Servers;
 pub use session::{Db, Param, Session};
 pub use settings::holds_password;
+pub use streams::{Parcel, Receipt};
 pub use tls::Protection;

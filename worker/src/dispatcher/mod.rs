@@ -26,6 +26,7 @@ use crate::home::Home;
 use crate::runner::{Attempt, Context, Ending, Order};
 use crate::signals::Signal;
 use crate::snapshot::Snapshots;
+use crate::streams::Streams;
 use crate::systemd::Systemd;
 
 /// How often tasks are looked for when no doorbell rings, and when it is known not to.
@@ -45,8 +46,8 @@ const TIDY: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long the last snapshots may take to go.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
-/// Sessions beside one for each child: claim, heartbeat, proof of the doorbell.
-const OWN_SESSIONS: usize = 3;
+/// Sessions beside one for each child: claim, heartbeat, proof of the doorbell, streams.
+const OWN_SESSIONS: usize = 4;
 /// The channel of run-level news.
 const CHANNEL: &str = "conductor_frames";
 
@@ -136,6 +137,7 @@ pub async fn run(
     let listener = listen(db.clone(), vec![CHANNEL.to_owned()], ring);
     let mut dispatcher = Dispatcher::new(
         Arc::new(Context {
+            streams: Streams::start(db.clone()),
             db,
             config,
             snapshots,

@@ -1,14 +1,11 @@
 //! The life of a child: read, pass on, watch the clocks, judge.
 
-use std::future::pending;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::assessed::assessed;
-use super::batch::Batch;
 use super::clocks::{Clocks, Expired};
 use super::deliver::{self, Order, ordered};
 use super::flood::Flood;
@@ -17,11 +14,10 @@ use crate::child::Child;
 use crate::db::{Ended, Finish};
 use crate::events::{Event, Outcome, Parser, ParserOptions, Usage};
 use crate::relay::{Metered, Relay};
+use crate::streams::Outbox;
 
 /// How long a child may live on after it has closed its output.
 const LINGER: Duration = Duration::from_secs(10);
-
-type Flight = Pin<Box<dyn Future<Output = Result<(), Halt>> + Send>>;
 
 /// Why reading came to an end.
 enum Finding {
@@ -51,13 +47,13 @@ impl Attempt {
             max_line_bytes: max_output_bytes.saturating_mul(2).saturating_add(1 << 20),
             max_output_bytes,
         });
-        let mut stream = Stream {
-            batch: Batch::default(),
-            flight: None,
-        };
-        let finding = match self.read(child, &relay, &mut parser, &mut stream).await {
+        let outbox = self.outbox();
+        let finding = match self.read(child, &relay, &mut parser, &outbox).await {
             Ok(finding) => finding,
-            Err(halt) => return self.halted(child, relay, parser, halt).await,
+            Err(halt) => {
+                drop(outbox);
+                return self.halted(child, relay, parser, halt).await;
+            }
         };
         let exit = match finding {
             Finding::Over if parser.violation().is_none() => {
@@ -80,11 +76,11 @@ impl Attempt {
             match event {
                 // What the child says about being ended is not why it was; what this machine lacks, `flow_status` says.
                 Event::Error { .. } if own.is_some() || is_ours(&outcome) => {}
-                event => stream.batch.push(event),
+                event => outbox.push(event),
             }
         }
         if recounted {
-            stream.batch.push(Event::Usage(*usage_of(&outcome)));
+            outbox.push(Event::Usage(*usage_of(&outcome)));
         }
         let useless = match &outcome {
             Outcome::Failure { message, .. } if replied => Some(message),
@@ -92,9 +88,10 @@ impl Attempt {
         };
         if let Some(message) = own.as_ref().map(|(message, _)| message).or(useless) {
             let message = message.clone();
-            stream.batch.push(Event::Error { message });
+            outbox.push(Event::Error { message });
         }
-        if let Err(halt) = self.flush(stream).await {
+        // In order: the end is told when everything before it is stored.
+        if let Err(halt) = deliver::flush(&outbox, &mut self.orders).await {
             return Verdict::of(halt);
         }
         match finding {
@@ -109,23 +106,22 @@ impl Attempt {
         child: &mut Child,
         relay: &Relay,
         parser: &mut Parser,
-        stream: &mut Stream,
+        outbox: &Outbox,
     ) -> Result<Finding, Halt> {
         let activity = relay.activity();
         let mut clocks = Clocks::start(&self.claim.limits, activity.clone());
         let mut flood = Flood::none(self.claim.limits.max_output_bytes);
         loop {
-            let waits_for_us = stream.batch.is_full();
+            let waits_for_us = outbox.is_full();
             let (deadline, _) = clocks.next();
             let deadline = if waits_for_us { clocks.end() } else { deadline };
-            let due = stream.due();
             tokio::select! {
                 order = ordered(&mut self.orders) => return Err(Halt::Ordered(order)),
                 chunk = child.read(), if !waits_for_us => match chunk {
                     Ok(Some(bytes)) => {
                         let events = parser.push(bytes);
                         flood.took(bytes, &events);
-                        events.into_iter().for_each(|event| stream.batch.push(event));
+                        events.into_iter().for_each(|event| outbox.push(event));
                         clocks.heard();
                         if parser.violation().is_some() {
                             return Ok(Finding::Over);
@@ -137,8 +133,7 @@ impl Attempt {
                     Ok(None) => return Ok(Finding::Over),
                     Err(error) => return Ok(Finding::Unreadable(error)),
                 },
-                sent = arrived(&mut stream.flight) => sent?,
-                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => stream.send(self),
+                news = outbox.news() => news?,
                 // The clocks stand otherwise now.
                 () = activity.changed() => {}
                 () = sleep_until(deadline) => {
@@ -159,17 +154,6 @@ impl Attempt {
                 clocks.excuse();
             }
         }
-    }
-
-    /// Sends what is left, in order, before the end is told.
-    async fn flush(&mut self, mut stream: Stream) -> Result<(), Halt> {
-        while stream.flight.is_some() || !stream.batch.is_empty() {
-            if stream.flight.is_none() {
-                stream.send(self);
-            }
-            arrived(&mut stream.flight).await?;
-        }
-        Ok(())
     }
 
     /// Ends the child for a reason that is not its own.
@@ -267,42 +251,6 @@ fn count(outcome: &mut Outcome, metered: Metered) -> bool {
         };
     }
     *usage != before
-}
-
-/// What waits to be sent, and the one call that is under way.
-struct Stream {
-    batch: Batch,
-    flight: Option<Flight>,
-}
-
-impl Stream {
-    /// When a call should be made; None while one is under way or there is nothing to send.
-    fn due(&self) -> Option<Instant> {
-        self.batch.due().filter(|_| self.flight.is_none())
-    }
-
-    fn send(&mut self, attempt: &Attempt) {
-        let key = (attempt.claim.task_id, attempt.claim.lease);
-        let (db, orders) = (attempt.context.db.clone(), attempt.orders.clone());
-        self.flight = Some(Box::pin(deliver::stream(
-            db,
-            key,
-            self.batch.take(),
-            orders,
-        )));
-    }
-}
-
-/// Resolves when the call under way has arrived; never when there is none. Cancel-safe.
-async fn arrived(flight: &mut Option<Flight>) -> Result<(), Halt> {
-    match flight {
-        Some(call) => {
-            let result = call.await;
-            *flight = None;
-            result
-        }
-        None => pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::backoff::Backoff;
-use crate::db::{Db, Failure, Refusal};
-use crate::events::Event;
+use crate::db::{Failure, Refusal};
+use crate::streams::{Outbox, Stale};
 
 /// What the dispatcher wants of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +43,20 @@ pub async fn ordered_back(orders: &mut watch::Receiver<Order>) -> Order {
     Order::HandBack
 }
 
+impl From<Stale> for Halt {
+    fn from(Stale: Stale) -> Self {
+        Halt::StaleLease
+    }
+}
+
+/// Waits until everything in an outbox is stored or left out, or there is an order.
+pub async fn flush(outbox: &Outbox, orders: &mut watch::Receiver<Order>) -> Result<(), Halt> {
+    tokio::select! {
+        flushed = outbox.flush() => Ok(flushed?),
+        order = ordered(orders) => Err(Halt::Ordered(order)),
+    }
+}
+
 /// Makes a call until it succeeds, is refused, or `until` gives an order. Passing failures are waited out.
 pub async fn insist<T, F>(
     what: &str,
@@ -77,30 +90,6 @@ where
     tokio::select! {
         result = calls => result,
         order = until => Err(Halt::Ordered(order)),
-    }
-}
-
-/// Sends one batch. Events that the server refuses are left out, because they only show what goes on: the output
-/// itself travels with the end of the attempt.
-pub async fn stream(
-    db: Db,
-    (task, lease): (i64, Uuid),
-    events: Vec<Event>,
-    mut orders: watch::Receiver<Order>,
-) -> Result<(), Halt> {
-    let payload = serde_json::to_value(&events).expect("events are plain data");
-    let count = events.len();
-    drop(events);
-    match insist("task_stream", ordered(&mut orders), || {
-        db.stream(task, lease, &payload)
-    })
-    .await
-    {
-        Err(Halt::Refused(refusal)) => {
-            tracing::warn!(task, count, %refusal, "the server refused stream events, they are left out");
-            Ok(())
-        }
-        result => result,
     }
 }
 

@@ -1,7 +1,7 @@
 //! How much one attempt may say, all in all: a child that floods is ended before anybody has to keep it.
 
-use super::batch::size_of_event;
 use crate::events::Event;
+use crate::streams::size_of_event;
 
 /// All turns, retries, thinking and tool calls together may be so many times as large as the output of one turn.
 const KEPT_FACTOR: u64 = 4;

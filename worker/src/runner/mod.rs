@@ -2,7 +2,6 @@
 
 mod assessed;
 mod attend;
-mod batch;
 mod cited;
 mod clocks;
 mod deliver;
@@ -26,6 +25,7 @@ use crate::events::{Event, Usage};
 use crate::home::Home;
 use crate::relay::Relay;
 use crate::snapshot::Snapshots;
+use crate::streams::{Outbox, Streams};
 use deliver::{Halt, insist, ordered_back};
 
 /// How long a child may take to end when it is asked to, before it is killed.
@@ -38,6 +38,7 @@ const HAND_BACK_LIMIT: Duration = Duration::from_secs(5);
 /// What all attempts of a worker share.
 pub struct Context {
     pub db: Db,
+    pub streams: Streams,
     pub config: Config,
     pub snapshots: Snapshots,
     pub home: Home,
@@ -218,15 +219,17 @@ impl Attempt {
         let Some(message) = finish.error.clone() else {
             return verdict;
         };
-        let (db, key) = (
-            self.context.db.clone(),
-            (self.claim.task_id, self.claim.lease),
-        );
-        let events = vec![Event::Error { message }];
-        match deliver::stream(db, key, events, self.orders.clone()).await {
+        let outbox = self.outbox();
+        outbox.push(Event::Error { message });
+        match deliver::flush(&outbox, &mut self.orders.clone()).await {
             Ok(()) => verdict,
             Err(halt) => Verdict::of(halt),
         }
+    }
+
+    fn outbox(&self) -> Outbox {
+        let (task, lease) = (self.claim.task_id, self.claim.lease);
+        self.context.streams.open(task, lease)
     }
 
     /// Tells the server what the attempt came to; true when the task will be dispatched again.

@@ -1,30 +1,24 @@
-//! Stream events on their way to the server: gathered for a moment, neighbours joined, bounded.
+//! Stream events that wait to be sent: neighbours joined, bounded.
 
 use std::collections::VecDeque;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::events::Event;
 
-/// How long an event waits for company.
-const LINGER: Duration = Duration::from_millis(100);
-/// One call carries about so many bytes; a single larger event goes alone.
-const CALL_BYTES: usize = 64 << 10;
+/// So many bytes are taken at once, about; a single larger event goes alone.
+pub const CALL_BYTES: usize = 64 << 10;
 /// Texts are joined up to this size, and cut into pieces of it.
 const PIECE_BYTES: usize = 32 << 10;
-/// What one child may have waiting. At the pace of a model this is an hour without a server; a child that floods is
-/// slowed down by it.
+/// The most that one child may have waiting. At the pace of a model this is an hour without a server; a child that floods
+/// is slowed down by it.
 const BUFFER_BYTES: usize = 4 << 20;
 /// What an event costs beside its text.
 const ENVELOPE: usize = 48;
 
-/// A queue of events with a clock.
+/// A queue of events.
 #[derive(Debug, Default)]
 pub struct Batch {
     events: VecDeque<(Event, usize)>,
     bytes: usize,
-    since: Option<Instant>,
     /// Where the text of the last event ends, if that is a delta.
     end: Option<u64>,
 }
@@ -32,7 +26,6 @@ pub struct Batch {
 impl Batch {
     /// Appends an event, joining it to its neighbour where both are text of one kind.
     pub fn push(&mut self, event: Event) {
-        self.since.get_or_insert_with(Instant::now);
         match event {
             Event::Delta { offset, text } => self.push_delta(offset, &text),
             Event::ReasoningDelta { text } => self.push_reasoning(&text),
@@ -96,27 +89,22 @@ impl Batch {
         }
     }
 
-    /// When the next call should be made; None when there is nothing to send.
-    pub fn due(&self) -> Option<Instant> {
-        let since = self.since?;
-        Some(if self.bytes >= CALL_BYTES {
-            since
-        } else {
-            since + LINGER
-        })
+    /// What waits, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// True when the child must wait.
-    pub fn is_full(&self) -> bool {
-        self.bytes >= BUFFER_BYTES
+    /// True when the child must wait; `share` is how much of what all may have waiting is its own.
+    pub fn is_full(&self, share: usize) -> bool {
+        self.bytes >= share.clamp(CALL_BYTES, BUFFER_BYTES)
     }
 
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Takes the events of one call, oldest first; at least one if there is any.
-    pub fn take(&mut self) -> Vec<Event> {
+    /// Takes what is sent at once, oldest first, and its size; at least one event if there is any.
+    pub fn take(&mut self) -> (Vec<Event>, usize) {
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some((_, size)) = self.events.front() {
@@ -127,8 +115,7 @@ impl Batch {
             taken.extend(self.events.pop_front().map(|(event, _)| event));
         }
         self.bytes -= bytes;
-        self.since = (!self.events.is_empty()).then(Instant::now);
-        taken
+        (taken, bytes)
     }
 }
 
@@ -163,12 +150,16 @@ mod tests {
         }
     }
 
+    fn taken(batch: &mut Batch) -> Vec<Event> {
+        batch.take().0
+    }
+
     fn reasoning(text: &str) -> Event {
         Event::ReasoningDelta { text: text.into() }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn neighbouring_texts_are_joined_and_others_keep_their_place() {
+    #[test]
+    fn neighbouring_texts_are_joined_and_others_keep_their_place() {
         let mut batch = Batch::default();
         let started = || Event::MessageStarted {
             turn: 2,
@@ -193,72 +184,53 @@ mod tests {
             started(),
             delta(0, "de"),
         ];
-        assert_eq!(batch.take(), expected);
+        assert_eq!(taken(&mut batch), expected);
         assert!(batch.is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn texts_that_do_not_follow_each_other_are_not_joined() {
+    #[test]
+    fn texts_that_do_not_follow_each_other_are_not_joined() {
         let mut batch = Batch::default();
         batch.push(delta(0, "ab"));
         batch.push(delta(7, "c"));
-        assert_eq!(batch.take(), [delta(0, "ab"), delta(7, "c")]);
+        assert_eq!(taken(&mut batch), [delta(0, "ab"), delta(7, "c")]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_call_is_due_a_moment_after_the_first_event_however_many_follow() {
+    #[test]
+    fn much_text_is_taken_in_parts() {
         let mut batch = Batch::default();
-        assert_eq!(batch.due(), None);
-        let start = Instant::now();
-        batch.push(delta(0, "a"));
-        tokio::time::advance(Duration::from_millis(60)).await;
-        batch.push(delta(1, "b"));
-        assert_eq!(batch.due(), Some(start + LINGER));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_call_is_due_at_once_and_the_rest_goes_with_the_next() {
-        let mut batch = Batch::default();
-        let start = Instant::now();
         batch.push(delta(0, &"x".repeat(100_000)));
-        assert_eq!(batch.due(), Some(start));
-        let sizes = |events: &[Event]| -> usize {
-            events
-                .iter()
-                .map(|e| {
-                    if let Event::Delta { text, .. } = e {
-                        text.len()
-                    } else {
-                        0
-                    }
-                })
-                .sum()
-        };
-        let first = batch.take();
-        assert!(sizes(&first) <= CALL_BYTES && !batch.is_empty());
+        let (_, first) = batch.take();
+        assert!(first <= CALL_BYTES && !batch.is_empty());
         let mut rest = 0;
         while !batch.is_empty() {
-            rest += sizes(&batch.take());
+            rest += batch.take().1;
         }
-        assert_eq!(sizes(&first) + rest, 100_000);
-        assert_eq!(batch.due(), None);
+        // Four pieces of 32 KiB and less.
+        assert_eq!(first + rest, 100_000 + 4 * ENVELOPE);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_fills_the_batch_and_taking_makes_room() {
-        let mut batch = Batch::default();
-        let mut offset = 0;
-        while !batch.is_full() {
-            batch.push(delta(offset, &"y".repeat(10_000)));
-            offset += 10_000;
+    #[test]
+    fn a_flood_fills_a_share_and_taking_makes_room() {
+        for (share, room) in [
+            (0, CALL_BYTES),
+            (100_000, 100_000),
+            (usize::MAX, BUFFER_BYTES),
+        ] {
+            let mut batch = Batch::default();
+            let mut offset = 0;
+            while !batch.is_full(share) {
+                batch.push(delta(offset, &"y".repeat(10_000)));
+                offset += 10_000;
+            }
+            assert!(offset as usize <= room + 10_000, "{share}: {offset}");
+            batch.take();
+            assert!(!batch.is_full(share));
         }
-        assert!(offset as usize <= BUFFER_BYTES + 10_000);
-        batch.take();
-        assert!(!batch.is_full());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_event_larger_than_a_call_goes_alone() {
+    #[test]
+    fn an_event_larger_than_a_call_goes_alone() {
         let mut batch = Batch::default();
         let big = Event::Error {
             message: "z".repeat(CALL_BYTES * 2),
@@ -266,9 +238,9 @@ mod tests {
         batch.push(delta(0, "a"));
         batch.push(big.clone());
         batch.push(delta(1, "b"));
-        assert_eq!(batch.take(), [delta(0, "a")]);
-        assert_eq!(batch.take(), [big]);
-        assert_eq!(batch.take(), [delta(1, "b")]);
+        assert_eq!(taken(&mut batch), [delta(0, "a")]);
+        assert_eq!(taken(&mut batch), [big]);
+        assert_eq!(taken(&mut batch), [delta(1, "b")]);
     }
 
     proptest! {
@@ -276,8 +248,6 @@ mod tests {
         #[test]
         fn nothing_is_lost_or_moved(parts in proptest::collection::vec(("[aä漢🦀]{0,9}", 0_usize..3000), 0..20)) {
             let texts: Vec<String> = parts.iter().map(|(text, times)| text.repeat(*times)).collect();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            let _guard = runtime.enter();
             let mut batch = Batch::default();
             let mut offset = 0;
             for text in &texts {
@@ -286,7 +256,7 @@ mod tests {
             }
             let mut joined = String::new();
             while !batch.is_empty() {
-                for event in batch.take() {
+                for event in taken(&mut batch) {
                     let Event::Delta { offset, text } = event else { panic!("only deltas went in") };
                     prop_assert_eq!(offset, joined.chars().count() as u64);
                     prop_assert!(text.len() <= PIECE_BYTES);
