@@ -3,6 +3,7 @@
 create function conductor.task_stream(task bigint, lease uuid, events jsonb) returns void
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_verdict text;

@@ -7,6 +7,7 @@ create function conductor.worker_stream(tasks bigint[], leases uuid[], events js
     returns table (batch integer, verdict text, message text)
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 begin
     if (cardinality(worker_stream.leases) = cardinality(worker_stream.tasks)

@@ -1556,13 +1556,15 @@ end
 $$;
 
 create or replace function conductor._is_stream(p_events jsonb) returns boolean
-    language sql immutable
+    language plpgsql immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(jsonb_typeof(p_events) = 'array', false) and not exists (
+begin
+    return coalesce(jsonb_typeof(p_events) = 'array', false) and not exists (
         select from jsonb_array_elements(case jsonb_typeof(p_events) when 'array' then p_events else '[]' end) e
         where jsonb_typeof(e.value) <> 'object' or coalesce(e.value ->> 'type', '') not in (
-            'message_started', 'delta', 'reasoning_delta', 'tool_call', 'tool_result', 'usage', 'error'))
+            'message_started', 'delta', 'reasoning_delta', 'tool_call', 'tool_result', 'usage', 'error'));
+end
 $$;
 
 create or replace function conductor._stream(p_tasks bigint[], p_leases uuid[], p_events jsonb[], p_wait boolean)
@@ -1626,6 +1628,7 @@ $$;
 create or replace function conductor.task_stream(task bigint, lease uuid, events jsonb) returns void
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 declare
     v_verdict text;
@@ -1848,6 +1851,7 @@ create or replace function conductor.worker_stream(tasks bigint[], leases uuid[]
     returns table (batch integer, verdict text, message text)
     language plpgsql security definer
     set search_path = pg_catalog, conductor, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
 as $$
 begin
     if (cardinality(worker_stream.leases) = cardinality(worker_stream.tasks)
