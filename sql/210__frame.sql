@@ -6,21 +6,21 @@ create function conductor._frame(
     language plpgsql
     set search_path = pg_catalog, conductor, pg_temp
 as $$
+declare
+    v_level boolean := p_type in ('flow_run_started', 'flow_run_step_updated');
+    v_seq   bigint;
 begin
-    with counter as (
-        update conductor.run_counters c
-        set last_seq = c.last_seq + 1, last_type = p_type,
-            run_seq = case when l.level then c.last_seq + 1 else c.run_seq end,
-            run_type = case when l.level then p_type else c.run_type end
-        from (select p_type in ('flow_run_started', 'flow_run_step_updated')) l (level)
-        where c.run_id = p_run
-        returning c.last_seq
-    )
-    insert into conductor.frames (run_id, seq, chat_id, task_id, attempt, type, payload)
-    select p_run, c.last_seq, p_chat, p_task, p_attempt, p_type, p_payload from counter c;
+    update conductor.run_counters c
+    set last_seq = c.last_seq + 1, last_type = p_type,
+        run_seq = case when v_level then c.last_seq + 1 else c.run_seq end,
+        run_type = case when v_level then p_type else c.run_type end
+    where c.run_id = p_run
+    returning c.last_seq into v_seq;
     if not found then
         raise exception using errcode = 'XX000', message = 'a run has no counter of its frames',
             detail = format('run: %s', p_run), hint = 'restore conductor.run_counters with the run';
     end if;
+    insert into conductor.frames (run_id, seq, chat_id, task_id, attempt, type, payload)
+    values (p_run, v_seq, p_chat, p_task, p_attempt, p_type, p_payload);
 end
 $$;
