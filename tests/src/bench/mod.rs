@@ -45,7 +45,8 @@ pub struct Options {
     pub scale: f64,
     /// Names of the sections to run; all when empty.
     pub only: Vec<String>,
-    /// The workload of the section `throughput` to play; all when empty.
+    /// The workloads of the section `throughput`, or the kinds of agents of `streams` (`replaying`, `qwen`), to play; all
+    /// when empty.
     pub workload: Vec<String>,
     /// How many clients play at once in it; the usual numbers when empty.
     pub clients: Vec<usize>,

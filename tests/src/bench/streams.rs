@@ -22,6 +22,8 @@ const TOKENS_PER_SECOND: f64 = 100.0;
 const REAL_AGENTS: usize = 20;
 /// Seconds of streaming that are measured, once without and once with slow listeners.
 const SECONDS: f64 = 60.0;
+/// Seconds before anything is measured: a session that has nothing more to do may count what it did so much later.
+const SETTLED: f64 = 12.0;
 /// What replaying children say before all of them are there, in seconds.
 const HEAD_START: f64 = 30.0;
 
@@ -76,21 +78,29 @@ async fn measure(section: &mut Section, options: &Options, kind: Kind, count: us
         5.0
     };
     let clocked = Clocked {
-        tokens: ((2.0 * seconds + 10.0 + spare) * TOKENS_PER_SECOND) as u64,
+        tokens: ((2.0 * seconds + SETTLED + 10.0 + spare) * TOKENS_PER_SECOND) as u64,
         per_second: TOKENS_PER_SECOND,
     };
     let agents = Agents::start(kind, count, clocked).await;
     let url = Cluster::durable().url(&agents.database);
     let listener = Listener::start(url.clone(), agents.runs.clone());
     agents.go().await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs_f64(SETTLED)).await;
     let quiet = window(&agents.sql, seconds).await;
     let slow = Slow::start(&url, &agents.runs).await;
     let beside_slow = window(&agents.sql, seconds).await;
     drop(slow);
+    let peak =
+        || processes::peak_memory(agents.pid()).unwrap_or(u64::MAX) as f64 / (1 << 20) as f64;
+    let streaming = peak();
     let outputs = agents.outputs(Duration::from_secs(300)).await;
     let seen = listener.stop();
-    let memory = processes::peak_memory(agents.pid()).unwrap_or(u64::MAX) as f64 / (1 << 20) as f64;
+    let ended = peak();
+    let output = outputs
+        .iter()
+        .map(|(_, text)| text.len())
+        .max()
+        .unwrap_or(0);
     agents.stop().await;
 
     let wrong = wrong(&seen, &outputs, clocked.tokens);
@@ -130,8 +140,20 @@ async fn measure(section: &mut Section, options: &Options, kind: Kind, count: us
             vec![wrong.len() as f64],
         )
         .target(Target::AtMost(0.0)),
-        Figure::alone(line("worker's peak memory"), "MiB", vec![memory])
-            .target(Target::AtMost(40.0)),
+        Figure::alone(
+            line("worker's peak memory while they stream"),
+            "MiB",
+            vec![streaming],
+        )
+        .target(Target::AtMost(40.0)),
+        Figure::alone(
+            line(&format!(
+                "and when all end at once, with {} KiB each",
+                output / 1024
+            )),
+            "MiB",
+            vec![ended],
+        ),
     ]);
 }
 

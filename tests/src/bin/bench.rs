@@ -21,7 +21,7 @@ struct Arguments {
     /// Sections to run, by name [default: all].
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Workloads of the throughput section, by name [default: all].
+    /// Workloads of the throughput section, or kinds of agents of the streams section, by name [default: all].
     #[arg(long, value_delimiter = ',')]
     workload: Vec<String>,
     /// Clients at once in the throughput section [default: 1,4,8].

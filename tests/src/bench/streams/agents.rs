@@ -56,7 +56,12 @@ impl Agents {
         for name in ["projects", "home", "state"] {
             std::fs::create_dir_all(folder.join(name)).expect("the folder can be made");
         }
-        let reply = Reply::parts([Part::stall(GATE), Part::Clocked(clocked)]);
+        let reply = Reply::parts([
+            Part::stall(GATE),
+            Part::Clocked(clocked),
+            // With its end an attempt's deltas go; the last of them are to be heard before.
+            Part::DelayMs(2000),
+        ]);
         let model = ScriptedModel::start(Options {
             script: Script::of([Rule::any([reply])]),
             ..Options::default()

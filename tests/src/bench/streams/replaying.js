@@ -24,6 +24,8 @@ if (pace) {
     said += text;
     event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } });
   }
+  // With its end an attempt's deltas go; the last of them are to be heard before.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   event({ type: 'content_block_stop', index: 0 });
   const message = { id: session, type: 'message', role: 'assistant', model, content: [{ type: 'text', text: said }],
                     stop_reason: null, usage };
