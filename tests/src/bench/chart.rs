@@ -43,10 +43,9 @@ text {{ fill: #e6edf3 }} .quiet {{ fill: #8d96a0 }} .bar {{ fill: #58a6d6 }} .lo
             r#" stroke-dasharray="2 4""#
         };
         let x = at(mark);
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            r#"<line class="line" x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}"{dashes}/><text class="quiet" x="{x:.1}" y="{:.1}" text-anchor="middle">{mark}</text>
-"#,
+            r#"<line class="line" x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}"{dashes}/><text class="quiet" x="{x:.1}" y="{:.1}" text-anchor="middle">{mark}</text>"#,
             bottom + 18.0
         );
     }
@@ -62,10 +61,9 @@ text {{ fill: #e6edf3 }} .quiet {{ fill: #8d96a0 }} .bar {{ fill: #58a6d6 }} .lo
             "bar"
         };
         let middle = y + ROW / 2.0;
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{name}</text><rect class="{class}" x="{LEFT}" y="{:.1}" width="{:.1}" height="{:.1}" rx="2"/><line class="spread" x1="{:.1}" y1="{middle:.1}" x2="{:.1}" y2="{middle:.1}"/><text x="{:.1}" y="{:.1}">{median:.2}</text>
-"#,
+            r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{name}</text><rect class="{class}" x="{LEFT}" y="{:.1}" width="{:.1}" height="{:.1}" rx="2"/><line class="spread" x1="{:.1}" y1="{middle:.1}" x2="{:.1}" y2="{middle:.1}"/><text x="{:.1}" y="{:.1}">{median:.2}</text>"#,
             LEFT - 10.0,
             middle + 4.5,
             y + 5.0,
