@@ -210,7 +210,7 @@ impl<S: Store> Sender<S> {
         if failure.is_shortage() {
             // That the server is away is said by whoever listens to it; that it is full, by nobody else.
             self.say(failure, |failure| {
-                tracing::warn!(%failure, "stream events wait for the server");
+                tracing::warn!(%failure, "what children stream waits for the server");
             });
         } else {
             tracing::debug!(%failure, "stream events are sent again");
