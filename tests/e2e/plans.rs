@@ -143,7 +143,6 @@ fn a_claim_reads_indexes_in_a_long_queue() {
         let plans = session.take().await;
         assert!(scans(&plans).is_empty(), "{:#?}", scans(&plans));
         uses(&plans, &["tasks_pending_idx"]);
-        // The copies are not this run's to end with.
         let runs: Vec<i64> = claimed.iter().map(|task| task.run).collect();
         assert_eq!(
             runs.iter().collect::<BTreeSet<_>>().len(),

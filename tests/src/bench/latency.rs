@@ -24,17 +24,16 @@ pub async fn run(options: &Options) -> Section {
     let (ours, theirs) = (Stage::new().await, Stage::without_engine().await);
     let trace = trace::record(&ours, &workload).await;
     let board = Board::new(&theirs, trace).await;
-    let engine = (
+    let mut engine = (
         Engine::new(&ours).await,
         Engine::new(&ours).await,
         ours.bell("conductor_frames").await,
     );
-    let floor = (
+    let mut floor = (
         Floor::new(&theirs, &board).await,
         Floor::new(&theirs, &board).await,
         theirs.bell("conductor_frames").await,
     );
-    let (mut engine, mut floor) = (engine, floor);
     let runs = options.scaled(COMPLETIONS / LENGTH);
     let mut repeats = Vec::new();
     for number in 0..=options.repeats {

@@ -55,6 +55,12 @@ pub fn pair() -> Workload {
     defined("pair", vec![step("a", &[]), step("b", &[])])
 }
 
+/// So many agents at once, for those who let them stream.
+pub fn streaming(agents: usize) -> Workload {
+    let ids: Vec<String> = (0..agents).map(|n| format!("agent-{n}")).collect();
+    defined("streaming", ids.iter().map(|id| step(id, &[])).collect())
+}
+
 /// Agents one after the other.
 pub fn chain(length: usize) -> Workload {
     let ids: Vec<String> = (0..length).map(|n| format!("s{n}")).collect();

@@ -9,7 +9,6 @@ use std::time::Duration;
 use conductor_worker::db::{self, Db};
 use conductor_worker::events::Event;
 use conductor_worker::streams::{Outbox, Streams};
-use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_postgres::{AsyncMessage, NoTls};
 
@@ -47,21 +46,14 @@ struct Shared {
 impl Load {
     /// Launches the runs and claims their agents' tasks.
     pub async fn new(stage: &Stage) -> Self {
-        let steps: Vec<Value> = (0..AGENTS)
-            .map(|n| json!({"id": format!("agent-{n}"), "persona": "codebase-explorer", "brief": "Say it."}))
-            .collect();
-        let flow = json!({"name": "streaming", "category": "analysis", "description": "Streams.", "contracts": [], "steps": steps});
-        let defined = stage
-            .admin
-            .execute("select flow_define($1)", &[&flow])
-            .await;
-        defined.expect("the flow is in order");
+        let streaming = workload::streaming(AGENTS);
+        stage.define(&streaming).await;
         let mut channels = String::from("listen conductor_frames;");
         for _ in 0..RUNS {
-            let launch = "select flow_launch('streaming', 'What is said?')";
+            let launch = "select flow_launch($1, 'What is said?')";
             let row = stage
                 .admin
-                .query_one(launch, &[])
+                .query_one(launch, &[&streaming.flow])
                 .await
                 .expect("a run can be launched");
             channels.push_str(&format!("listen conductor_run_{};", row.get::<_, i64>(0)));

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use crate::bench::workload;
 use crate::harness::worker::{Environment, Worker};
 use crate::harness::{Cluster, tools};
 use crate::scripted::clocked::Clocked;
@@ -87,11 +87,10 @@ impl Agents {
             programs: None,
         };
         let agents = AGENTS_PER_RUN.min(count);
-        let steps: Vec<Value> = (0..agents)
-            .map(|n| json!({"id": format!("agent-{n}"), "persona": "codebase-explorer", "brief": "Say it."}))
-            .collect();
-        let flow = json!({"name": "streaming", "category": "analysis", "description": "Streams.", "contracts": [], "steps": steps});
-        let defined = sql.execute("select flow_define($1)", &[&flow]).await;
+        let streaming = workload::streaming(agents);
+        let defined = sql
+            .execute("select flow_define($1)", &[&streaming.definition])
+            .await;
         defined.expect("the flow is in order");
         let question = format!(
             "replay {} tokens at {} a second",
@@ -100,7 +99,7 @@ impl Agents {
         let mut runs = Vec::new();
         for _ in 0..count / agents {
             let launched = sql
-                .query_one("select flow_launch('streaming', $1)", &[&question])
+                .query_one("select flow_launch($1, $2)", &[&streaming.flow, &question])
                 .await;
             runs.push(launched.expect("a run can be launched").get(0));
         }
